@@ -1,0 +1,34 @@
+/* What a compiled program may ask of its host. No Python here: the entry extension fills this table. */
+#ifndef SYMBOLIC_RUNTIME_H
+#define SYMBOLIC_RUNTIME_H
+#include <stdint.h>
+
+typedef struct symbolic_runtime symbolic_runtime;
+
+/* A C-contiguous array as a program sees it. */
+typedef struct {
+    void *data;
+    const int64_t *shape;
+} symbolic_array;
+
+struct symbolic_runtime {
+    /* Allocate the array of output (or update) `slot` with this shape; NULL when there is no memory. */
+    void *(*output)(symbolic_runtime *rt, int slot, const int64_t *shape);
+    /* 64-byte aligned scratch memory that lives until the call returns; NULL when there is no memory. */
+    void *(*scratch)(symbolic_runtime *rt, int64_t bytes);
+    /* Announce the work (about one per scalar operation) that follows: the host may release the GIL. */
+    void (*begin)(symbolic_runtime *rt, double work);
+    /* Run opaque Python step `call`: reads `inputs`, fills `outputs` (data and shape live until return). 0 or -1. */
+    int (*python)(symbolic_runtime *rt, int call, const symbolic_array *inputs, symbolic_array *outputs);
+    /* Row-major C = alpha*op(A)*op(B) + beta*C; type is one of 'f','d','c','z'; alpha and beta point to that type. */
+    void (*gemm)(char type, int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const void *alpha,
+                 const void *a, int64_t lda, const void *b, int64_t ldb, const void *beta, void *c, int64_t ldc);
+    /* Set by a program that returns a positive code: what it saw (extents, an index, ...). */
+    int64_t detail[4];
+    /* Threads a parallel kernel may use. */
+    int threads;
+};
+
+/* 0: done. > 0: guard number code-1 failed, nothing was written to any input. -1: the host has set an error. */
+typedef int symbolic_run_function(symbolic_runtime *rt, const symbolic_array *in);
+#endif

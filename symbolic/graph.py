@@ -1,0 +1,430 @@
+"""The expression graph users build: Variables and Applies, made by Ops. Pure and never rewritten in place."""
+from __future__ import annotations
+
+import types as pytypes
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from symbolic import errors
+from symbolic.scalar import Check, Expr, IndexLambda, Scatter
+from symbolic.source import SourceLoc, caller
+from symbolic.types import TensorType, promote, weak_dtype
+
+
+class Variable:
+    """A symbolic array.
+
+    Attributes
+    ----------
+    type : TensorType
+    owner : Apply or None
+        The application that computes it; None for inputs, constants and shared variables.
+    index : int or None
+        Which output of `owner` it is.
+    name : str or None
+    tag : namespace
+        A free scratchpad for users.
+    loc : SourceLoc or None
+        The user's line that made it.
+
+    Notes
+    -----
+    Equality is identity; ``T.eq(x, y)`` compares elements.
+    """
+
+    __slots__ = ("__weakref__", "_tag", "index", "loc", "name", "owner", "type")
+    __array_priority__ = 1000
+    __array_ufunc__ = None  # so that ndarray * Variable calls Variable.__rmul__
+
+    def __init__(self, type: TensorType, owner: Apply | None = None, index: int | None = None,
+                 name: str | None = None, loc: SourceLoc | None = None) -> None:
+        self.type = type
+        self.owner = owner
+        self.index = index
+        self.name = name
+        self.loc = loc if loc is not None or owner is not None else caller()
+        self._tag: Any = None
+
+    @property
+    def tag(self) -> Any:
+        """Free scratchpad for users."""
+        if self._tag is None:
+            self._tag = pytypes.SimpleNamespace()
+        return self._tag
+
+    @property
+    def dtype(self) -> str:
+        """Element type."""
+        return self.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.type.shape)
+
+    @property
+    def broadcastable(self) -> tuple[bool, ...]:
+        """Theano's pattern: True where the extent is known to be 1."""
+        return self.type.broadcastable
+
+    def clone(self) -> Variable:
+        """Return a new input variable of the same type and name."""
+        return Variable(self.type, name=self.name, loc=self.loc)
+
+    def get_parents(self) -> list[Apply]:
+        """Return the application that computes this, in a list."""
+        return [] if self.owner is None else [self.owner]
+
+    def __str__(self) -> str:
+        if self.name is not None:
+            return self.name
+        if self.owner is not None:
+            suffix = f".{self.index}" if len(self.owner.outputs) > 1 else ""
+            return f"{self.owner.op}{suffix}"
+        return f"<{self.type}>"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            f"{self} is symbolic: it has no truth value until the function runs. Use T.switch(condition, a, b) "
+            f"to choose elementwise, T.and_/T.or_ to combine conditions, `is None` to test for absence")
+
+    def __iter__(self) -> Any:
+        raise TypeError(f"can't iterate over {self} ({self.type}): its length is known only when the function "
+                        "runs. Maybe you are using the builtin sum or max; use T.sum and T.max")
+
+
+class Constant(Variable):
+    """A variable with a fixed value."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, type: TensorType, data: np.ndarray, name: str | None = None) -> None:
+        super().__init__(type, name=name)
+        self.data = data
+
+    def clone(self) -> Constant:
+        """Return this: a constant has no identity beyond its value."""
+        return self
+
+    def __str__(self) -> str:
+        if self.name is not None:
+            return self.name
+        if self.data.size <= 4:
+            return str(self.data.tolist())
+        return f"<constant {self.type}>"
+
+
+class Apply:
+    """One application of an op to inputs."""
+
+    __slots__ = ("__weakref__", "_tag", "inputs", "loc", "op", "outputs")
+
+    def __init__(self, op: Op, inputs: Sequence[Variable], types: Sequence[TensorType],
+                 loc: SourceLoc | None = None) -> None:
+        self.op = op
+        self.inputs = tuple(inputs)
+        self.loc = loc
+        self.outputs = tuple(Variable(t, self, k, loc=loc) for k, t in enumerate(types))
+        self._tag: Any = None
+
+    @property
+    def tag(self) -> Any:
+        """Free scratchpad for users."""
+        if self._tag is None:
+            self._tag = pytypes.SimpleNamespace()
+        return self._tag
+
+    @property
+    def nin(self) -> int:
+        """Number of inputs."""
+        return len(self.inputs)
+
+    @property
+    def nout(self) -> int:
+        """Number of outputs."""
+        return len(self.outputs)
+
+    def clone_with_new_inputs(self, inputs: Sequence[Variable], strict: bool = True) -> Apply:
+        """Return the same op applied to other inputs; types are inferred anew."""
+        types = self.op.infer_type(*(v.type for v in inputs))
+        if strict and any(t.dtype != o.dtype or t.ndim != o.ndim for t, o in zip(types, self.outputs, strict=True)):
+            raise errors.GraphError(f"{self.op}: the new inputs change the output types to "
+                                    f"{', '.join(map(str, types))}")
+        return Apply(self.op, inputs, types, self.loc)
+
+    def __repr__(self) -> str:
+        return f"{self.op}({', '.join(map(str, self.inputs))})"
+
+
+class Op:
+    """An operation: a value, equal to another of its class with equal ``__props__``.
+
+    Subclasses give ``infer_type`` and ``infer_shape``, say what they compute in one of the ways below, and
+    give ``pullback``. Extents and conditions are scalar expressions over ``dim(k, axis)``, the extent of
+    input k, and ``load(k, ())``, the value of a 0-d integer input.
+    """
+
+    __props__: tuple[str, ...] = ()
+    #: Input whose memory the only output shares, in the same order (reshape); None for other ops.
+    view_of: int | None = None
+    #: Name of the library routine that computes it (``"gemm"``), which `lower` knows how to call.
+    extern: str | None = None
+    #: Whether inlining into every reader is free: indices change, no arithmetic.
+    is_index_map: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name shown to users."""
+        return type(self).__name__.lower()
+
+    def props(self) -> tuple:
+        """Return the values of ``__props__``."""
+        return tuple(getattr(self, p) for p in self.__props__)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.props() == other.props()  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.props()))
+
+    def __str__(self) -> str:
+        shown = [f"{p}={getattr(self, p)!r}" for p in self.__props__]
+        return f"{self.name}{{{', '.join(shown)}}}" if shown else self.name
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def infer_type(self, *types: TensorType) -> tuple[TensorType, ...]:
+        """Return the types of the outputs, or raise what is wrong with the inputs."""
+        raise NotImplementedError(f"{self}: infer_type isn't defined")
+
+    def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
+        """Return the extents of the outputs."""
+        raise NotImplementedError(f"{self}: infer_shape isn't defined")
+
+    def checks(self, *types: TensorType) -> tuple[Check, ...]:
+        """Return what must hold at run time."""
+        return ()
+
+    def expand(self, *inputs: Variable) -> Sequence[Variable] | None:
+        """Return the outputs as a composition of simpler ops; capture puts it in this op's place.
+
+        An op is kept whole in the user's graph so that it has a stable derivative of its own; the compiler
+        sees only its composition. None: it stands for itself.
+        """
+        return None
+
+    def compute(self, *types: TensorType) -> IndexLambda | Scatter | None:
+        """Return what the (single) output is, once for every target; None if it can't be said so."""
+        return None
+
+    def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...] | None:
+        """Compute with NumPy; None to interpret ``compute``."""
+        return None
+
+    def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
+                 gouts: Sequence[Variable | None]) -> list[Variable | None]:
+        """Return the cotangent of each input; None where no gradient flows."""
+        raise errors.NotSupported(f"{self} has no gradient")
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        """Return, an input a row, which outputs it reaches with a gradient."""
+        return [[True] * node.nout for _ in node.inputs]
+
+    def make_node(self, *inputs: Any) -> Apply:
+        """Apply to `inputs`, converting what isn't symbolic yet."""
+        variables = [as_tensor_variable(v) for v in inputs]
+        try:
+            types = self.infer_type(*(v.type for v in variables))
+        except errors.SymbolicError as error:
+            raise located(error, self, variables) from None
+        return Apply(self, variables, types, caller())
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Apply to `inputs`; return the output, or the list of outputs."""
+        outputs = self.make_node(*inputs).outputs
+        return outputs[0] if len(outputs) == 1 else list(outputs)
+
+
+def describe(variable: Variable) -> str:
+    """Return a variable as errors show it: name and type."""
+    label = variable.name or (str(variable) if variable.owner is None else f"<{variable.owner.op.name}>")
+    return f"{label} ({variable.type})"
+
+
+def located(error: errors.SymbolicError, op: Op, inputs: Sequence[Variable]) -> errors.SymbolicError:
+    """Return `error` with the op, its operands and the user's line added, once."""
+    if getattr(error, "located", False):
+        return error
+    first, _, hint = str(error).partition("\nhint: ")
+    text = errors.message(op.name, first, tuple(describe(v) for v in inputs), caller(), hint or None)
+    new = type(error)(text)
+    new.located = True  # type: ignore[attr-defined]
+    return new
+
+
+# ------------------------------------------------------------------------------------------ constants
+
+
+def constant(value: Any, name: str | None = None, ndim: int | None = None, dtype: Any = None) -> Constant:
+    """Return a constant holding `value`.
+
+    Parameters
+    ----------
+    value : array_like
+        A Python int becomes the smallest signed integer that holds it, a Python float floatX; arrays and
+        NumPy scalars keep their dtype.
+    name : str, optional
+    ndim : int, optional
+        Axes of extent 1 are added in front up to this rank.
+    dtype : str, optional
+
+    Raises
+    ------
+    ConversionError
+        If `value` isn't numeric.
+
+    Examples
+    --------
+    >>> constant(300).dtype, constant([1.5, 2]).type
+    ('int16', TensorType(float64, (2,)))
+    """
+    if isinstance(value, (bool, int, float, complex)) and not isinstance(value, np.generic):
+        data = np.asarray(value, dtype or weak_dtype(value))
+    else:
+        try:
+            data = np.array(value, dtype=dtype)  # a copy: constants never change under the graph
+        except (ValueError, TypeError) as error:
+            raise _not_a_constant(value, str(error)) from None
+        if data.dtype.kind not in "biufc":
+            raise _not_a_constant(value, f"it has dtype {data.dtype}")
+        if dtype is None and not hasattr(value, "dtype"):
+            data = _weak_array(data)
+    while ndim is not None and data.ndim < ndim:
+        data = data[None]
+    if not data.dtype.isnative:
+        data = data.astype(data.dtype.newbyteorder("="))
+    data = np.ascontiguousarray(data).reshape(data.shape)
+    data.setflags(write=False)
+    return Constant(TensorType(data.dtype.name, data.shape), data, name)
+
+
+def _weak_array(data: np.ndarray) -> np.ndarray:
+    """Give a list of Python numbers the dtype that its numbers would have."""
+    if data.dtype.kind == "f":
+        return data.astype(weak_dtype(0.0))
+    if data.dtype == "int64" and data.size:
+        return data.astype(promote(weak_dtype(int(data.min())), weak_dtype(int(data.max()))))
+    return data
+
+
+def _not_a_constant(value: Any, why: str) -> errors.ConversionError:
+    text = repr(value)
+    shown = text if len(text) < 60 else text[:57] + "..."
+    return errors.ConversionError(errors.message(
+        "constant", f"can't make a tensor of {shown} ({type(value).__name__}): {why}", (), caller(),
+        "pass a number, an array, or a symbolic variable"))
+
+
+def as_tensor_variable(x: Any, name: str | None = None, ndim: int | None = None) -> Variable:
+    """Return `x` as a Variable: itself, or a constant.
+
+    Raises
+    ------
+    ConversionError
+        If `x` is neither symbolic nor numeric.
+    """
+    if isinstance(x, Variable):
+        if ndim is not None and x.ndim != ndim:
+            raise errors.RankError(errors.message("as_tensor_variable", f"expected {ndim} dimensions", (describe(x),),
+                                                  caller()))
+        return x
+    if isinstance(x, (list, tuple)) and any(isinstance(e, Variable) for e in _leaves(x)):
+        return STACK[0](x)
+    return constant(x, name, ndim)
+
+
+#: Set by `ops.shape`: how a list that holds variables becomes one tensor.
+STACK: list[Callable[[Any], Variable]] = []
+
+
+def _leaves(x: Any) -> Iterable[Any]:
+    for e in x:
+        if isinstance(e, (list, tuple)):
+            yield from _leaves(e)
+        else:
+            yield e
+
+
+# ------------------------------------------------------------------------------------------ traversal
+
+
+def toposort(outputs: Iterable[Variable], stop: Iterable[Variable] = ()) -> list[Apply]:
+    """Return the applications that compute `outputs`, producers first, not looking beyond `stop`.
+
+    Iterative: a chain of 100,000 nodes is fine.
+    """
+    blocked = set(stop)
+    order: list[Apply] = []
+    done: set[Apply] = set()
+    stack = [v.owner for v in outputs if v.owner is not None and v not in blocked][::-1]
+    while stack:
+        node = stack[-1]
+        if node in done:
+            stack.pop()
+            continue
+        waiting = [v.owner for v in node.inputs
+                   if v.owner is not None and v.owner not in done and v not in blocked]
+        if waiting:
+            stack.extend(reversed(waiting))
+            continue
+        done.add(node)
+        order.append(node)
+        stack.pop()
+    return order
+
+
+def ancestors(outputs: Iterable[Variable], stop: Iterable[Variable] = ()) -> list[Variable]:
+    """Return all variables that `outputs` depend on, themselves included, leaves first."""
+    outputs = list(outputs)
+    nodes = toposort(outputs, stop)
+    seen: dict[Variable, None] = {}
+    for node in nodes:
+        for v in node.inputs:
+            seen.setdefault(v)
+    for v in outputs:
+        seen.setdefault(v)
+    return list(seen)
+
+
+def inputs_of(outputs: Iterable[Variable]) -> list[Variable]:
+    """Return the variables without owner that `outputs` depend on, in order of first use."""
+    return [v for v in ancestors(outputs) if v.owner is None]
+
+
+def clone_replace(outputs: Sequence[Variable], replace: dict[Variable, Variable]) -> list[Variable]:
+    """Return `outputs` with variables replaced; what doesn't depend on them is shared, not copied."""
+    table: dict[Variable, Variable] = dict(replace)
+    for node in toposort(outputs, stop=replace):
+        inputs = [table.get(v, v) for v in node.inputs]
+        if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
+            continue
+        new = node.clone_with_new_inputs(inputs, strict=False)
+        for old, out in zip(node.outputs, new.outputs, strict=True):
+            out.name = old.name
+            table.setdefault(old, out)
+    return [table.get(v, v) for v in outputs]
+
+
+def _make_variable(self: TensorType, name: str | None = None) -> Variable:
+    """Return a new variable of this type."""
+    return Variable(self, name=name)
+
+
+TensorType.__call__ = _make_variable  # type: ignore[attr-defined]
+TensorType.make_variable = _make_variable  # type: ignore[attr-defined]

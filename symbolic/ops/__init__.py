@@ -1,0 +1,1 @@
+"""Ops: what can be computed. Importing this package fills the registries."""

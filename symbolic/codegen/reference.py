@@ -1,0 +1,190 @@
+"""The NumPy interpreter: the meaning of a graph without a compiler, and the oracle of ``mode="CHECK"``.
+
+Each op is evaluated at the *actual* shapes, so broadcasting is NumPy's without any specialisation.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from symbolic import errors
+from symbolic.graph import Apply, Constant, Op, Variable, toposort
+from symbolic.scalar import ATOMS, COMBINERS, Check, Expr, IndexLambda, Scatter
+from symbolic.scalar import toposort as expr_toposort
+from symbolic.types import TensorType
+
+
+def evaluate(outputs: Sequence[Variable], values: dict[Variable, np.ndarray],
+             watch: Callable[[Apply, list[np.ndarray]], None] | None = None) -> list[np.ndarray]:
+    """Compute `outputs` from `values` of the variables they depend on.
+
+    Parameters
+    ----------
+    outputs : sequence of Variable
+    values : dict from Variable to ndarray
+        Of the type of the variable; constants need none.
+    watch : callable, optional
+        Called with each Apply and its results.
+
+    Raises
+    ------
+    MissingInputError
+        If a variable without owner has no value.
+    """
+    known = dict(values)
+    with np.errstate(all="ignore"):
+        for node in toposort(outputs, stop=known):
+            arrays = [_value(v, known) for v in node.inputs]
+            try:
+                results = apply(node.op, arrays)
+            except errors.SymbolicError as error:
+                raise explain(error, node, arrays) from None
+            for out, array in zip(node.outputs, results, strict=True):
+                known[out] = array
+            if watch is not None:
+                watch(node, results)
+        return [_value(v, known) for v in outputs]
+
+
+def _value(v: Variable, known: dict[Variable, np.ndarray]) -> np.ndarray:
+    if v in known:
+        return known[v]
+    if isinstance(v, Constant):
+        return v.data
+    container = getattr(v, "container", None)
+    if container is not None:
+        return container.value
+    raise errors.MissingInputError(f"no value was given for {v} ({v.type})")
+
+
+def explain(error: errors.SymbolicError, node: Apply, arrays: Sequence[np.ndarray]) -> errors.SymbolicError:
+    """Return `error` with the operands' shapes and the user's line, once."""
+    if getattr(error, "located", False):
+        return error
+    operands = [f"{v.name or k}: {a.dtype} {a.shape}" for k, (v, a) in enumerate(zip(node.inputs, arrays, strict=True))]
+    text, _, hint = str(error).partition("\nhint: ")
+    new = type(error)(errors.message(node.op.name, text, tuple(operands), node.loc, hint or None))
+    new.located = True  # type: ignore[attr-defined]
+    return new
+
+
+def apply(op: Op, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Apply one op to arrays."""
+    types = tuple(TensorType(a.dtype.name, a.shape) for a in arrays)
+    outs = op.infer_type(*types)
+    for check in op.checks(*types):
+        _run_check(check, arrays)
+    given = op.reference(*arrays)
+    if given is not None:
+        return [np.asarray(g, dtype=t.dtype) for g, t in zip(given, outs, strict=True)]
+    expansion = op.expand(*(Variable(t) for t in types))
+    if expansion is not None:
+        leaves = [Variable(t) for t in types]
+        return evaluate(list(op.expand(*leaves) or ()), dict(zip(leaves, arrays, strict=True)))
+    meaning = _meaning(op, types)
+    shape = tuple(int(scalar_value(e, arrays)) for e in op.infer_shape(*types)[0])
+    if op.view_of is not None and meaning is None:
+        return [np.ascontiguousarray(arrays[op.view_of]).reshape(shape)]
+    if isinstance(meaning, Scatter):
+        return [_scatter(meaning, shape, outs[0].dtype, arrays)]
+    if meaning is None:
+        raise errors.NotSupported(f"{op} says neither compute() nor reference() nor expand()")
+    return [_index_lambda(meaning, shape, outs[0].dtype, arrays)]
+
+
+@lru_cache(maxsize=4096)
+def _meaning(op: Op, types: tuple[TensorType, ...]) -> IndexLambda | Scatter | None:
+    return op.compute(*types)
+
+
+def scalar_value(expr: Expr, arrays: Sequence[np.ndarray]) -> Any:
+    """Evaluate an extent or a condition over shapes and 0-d inputs."""
+    return evaluate_expr(expr, arrays, {})
+
+
+def _run_check(check: Check, arrays: Sequence[np.ndarray]) -> None:
+    extents = [int(scalar_value(e, arrays)) for e in check.extents]
+    env = _grid("i", extents, 0, len(extents))
+    holds = np.broadcast_to(evaluate_expr(check.condition, arrays, env), extents)
+    if bool(np.all(holds)):
+        return
+    where = np.argwhere(~holds)[0] if extents else ()
+    at = {f"i{a}": np.int64(n) for a, n in enumerate(where)}
+    detail = [int(evaluate_expr(d, arrays, at)) for d in check.detail]
+    raise check.error(check.message.format(*detail))
+
+
+def _grid(prefix: str, extents: Sequence[int], first: int, ndim: int) -> dict[str, np.ndarray]:
+    """Return index arrays that broadcast against each other, one an axis."""
+    env = {}
+    for a, n in enumerate(extents):
+        shape = [1] * ndim
+        shape[first + a] = n
+        env[f"{prefix}{a}"] = np.arange(n, dtype="int64").reshape(shape)
+    return env
+
+
+def evaluate_expr(root: Expr, arrays: Sequence[np.ndarray], env: dict[str, Any]) -> Any:
+    """Evaluate a scalar expression with index arrays `env`."""
+    values: dict[Expr, Any] = {}
+    for node in expr_toposort([root]):
+        args = [values[a] for a in node.args]
+        values[node] = _evaluate_node(node, args, arrays, env)
+    return values[root]
+
+
+def _evaluate_node(node: Expr, args: list[Any], arrays: Sequence[np.ndarray], env: dict[str, Any]) -> Any:
+    if node.op == "const":
+        return np.asarray(node.arg, node.dtype)[()]
+    if node.op == "sym":
+        if node.arg in env:
+            return env[node.arg]
+        k, _, a = node.arg[1:].partition("_")
+        return np.int64(arrays[int(k)].shape[int(a)])
+    if node.op == "load":
+        array = arrays[node.arg]
+        if not args:
+            return array[()]
+        # an index outside is read only in the arm of a select that isn't taken
+        safe = [np.clip(i, 0, max(n - 1, 0)) for i, n in zip(args, array.shape, strict=True)]
+        if array.size == 0:
+            return np.zeros(np.broadcast_shapes(*(np.shape(i) for i in safe)), array.dtype)
+        return array[tuple(safe)]
+    if node.op == "select":
+        return np.where(*args).astype(node.dtype, copy=False)[()]
+    if node.op == "cast":
+        x = np.asarray(args[0])
+        return (x.real if x.dtype.kind == "c" and np.dtype(node.dtype).kind != "c" else x).astype(node.dtype)[()]
+    out = ATOMS[node.op].numpy(*args)
+    return out if getattr(out, "dtype", None) == node.dtype else np.asarray(out).astype(node.dtype)[()]
+
+
+def _index_lambda(meaning: IndexLambda, shape: tuple[int, ...], dtype: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
+    reduced = [int(scalar_value(e, arrays)) for e in meaning.reduce]
+    n = len(shape) + len(reduced)
+    env = {**_grid("i", shape, 0, n), **_grid("r", reduced, len(shape), n)}
+    full = np.broadcast_to(evaluate_expr(meaning.body, arrays, env), (*shape, *reduced))
+    if not reduced:
+        return np.array(full, dtype=dtype)
+    combiner = COMBINERS[meaning.combiner]
+    work = combiner.accumulate.get(meaning.body.dtype, meaning.body.dtype)
+    axes = tuple(range(len(shape), n))
+    out = combiner.numpy.reduce(full, axis=axes, dtype=work, initial=combiner.identity(work))
+    return np.asarray(out).astype(dtype)
+
+
+def _scatter(meaning: Scatter, shape: tuple[int, ...], dtype: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
+    out = np.empty(shape, dtype) if meaning.base is None else np.array(arrays[meaning.base], dtype=dtype)
+    for part in meaning.parts:
+        extents = [int(scalar_value(e, arrays)) for e in part.extents]
+        env = _grid("i", extents, 0, len(extents))
+        index = tuple(np.broadcast_to(evaluate_expr(e, arrays, env), extents) for e in part.index)
+        value = np.broadcast_to(evaluate_expr(part.body, arrays, env), extents)
+        if part.accumulate is None:
+            out[index] = value
+        else:
+            COMBINERS[part.accumulate].numpy.at(out, index, value)
+    return out

@@ -1,0 +1,163 @@
+"""Stage *infer*: how long every axis is, as expressions of the inputs' extents; what must hold for that.
+
+Extents that broadcasting assumes equal are merged into one expression, and the assumption becomes a guard.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from symbolic import errors
+from symbolic.fgraph import FunctionGraph
+from symbolic.graph import Apply, Constant, Variable
+from symbolic.scalar import Expr, IndexLambda, const, cost, load, substitute, sym
+from symbolic.types import is_discrete
+
+_HOST_COST = 60  # longer integer expressions are computed once, by a kernel
+
+
+@dataclass
+class Guard:
+    """A condition over extents and scalars that a call must meet.
+
+    ``broadcast`` holds (ordinal of the variable, axis) pairs that were assumed equal.
+    """
+
+    condition: Expr
+    message: str
+    detail: tuple[Expr, ...]
+    error: type[Exception]
+    node: Apply
+    broadcast: tuple[tuple[int, int], ...] = ()
+
+
+class Extents:
+    """Extents and scalar values of the variables of a graph.
+
+    Symbols: ``x3_1`` is the extent of graph input 3 along axis 1; ``load(variable, ())`` is the run-time
+    value of a 0-d variable.
+    """
+
+    def __init__(self, graph: FunctionGraph) -> None:
+        self.shape: dict[Variable, tuple[Expr, ...]] = {}
+        self.value: dict[Variable, Expr] = {}
+        self.guards: list[Guard] = []
+        self._merged: dict[Expr, Expr] = {}
+        for k, v in enumerate(graph.inputs):
+            self.shape[v] = tuple(sym(f"x{k}_{a}") if n is None else const(n, "int64")
+                                  for a, n in enumerate(v.type.shape))
+
+    def find(self, e: Expr) -> Expr:
+        """Return the representative of an extent."""
+        while e in self._merged:
+            e = self._merged[e]
+        return e
+
+    def of(self, v: Variable) -> tuple[Expr, ...]:
+        """Return the extents of `v`."""
+        if isinstance(v, Constant) and v not in self.shape:
+            self.shape[v] = tuple(const(n, "int64") for n in v.data.shape)
+        return tuple(self.find(e) for e in self.shape[v])
+
+    def scalar(self, v: Variable) -> Expr:
+        """Return the value of a 0-d variable as a host expression."""
+        if isinstance(v, Constant):
+            return const(v.data, v.dtype)
+        return self.value.get(v) or load(v, (), v.dtype)
+
+    def resolve(self, e: Expr, inputs: Sequence[Variable]) -> Expr:
+        """Return `e`, written over ``dim(k, a)`` and ``load(k, ())`` of an op, over the graph's inputs."""
+
+        def replace(n: Expr, args: tuple[Expr, ...]) -> Expr | None:
+            if n.op == "sym" and n.arg[0] == "d" and n.arg[1].isdigit():
+                k, _, a = n.arg[1:].partition("_")
+                return self.of(inputs[int(k)])[int(a)]
+            if n.op == "load" and not n.args and type(n.arg) is int:
+                return self.scalar(inputs[n.arg])
+            return None
+
+        return substitute([e], replace)[0]
+
+    def add(self, node: Apply, ordinal: dict[Variable, int] | None = None) -> None:
+        """Infer the outputs of `node`; with `ordinal`, collect its guards too."""
+        types = tuple(v.type for v in node.inputs)
+        for check in node.op.checks(*types):
+            if not check.extents:
+                self._guard(node, check, ordinal)
+        shapes = node.op.infer_shape(*types)
+        for out, extents in zip(node.outputs, shapes, strict=True):
+            resolved = [self.find(self.resolve(e, node.inputs)) for e in extents]
+            for a, n in enumerate(out.type.shape):
+                if n is not None and resolved[a].op != "const":
+                    if ordinal is not None:
+                        self._fact_guard(node, out, a, n, resolved[a])
+                    resolved[a] = const(n, "int64")
+            self.shape[out] = tuple(resolved)
+        out = node.outputs[0]
+        if len(node.outputs) == 1 and out.ndim == 0 and is_discrete(out.dtype):
+            self._host_value(node, out, types)
+
+    def _host_value(self, node: Apply, out: Variable, types: tuple) -> None:
+        meaning = node.op.compute(*types)
+        if isinstance(meaning, IndexLambda) and not meaning.reduce and all(v.ndim == 0 or not _reads(meaning.body, k)
+                                                                         for k, v in enumerate(node.inputs)):
+            e = self.resolve(meaning.body, node.inputs)
+            if cost(e) <= _HOST_COST and is_discrete(e.dtype):
+                self.value[out] = self.find(e)
+
+    def _fact_guard(self, node: Apply, out: Variable, a: int, n: int, extent: Expr) -> None:
+        self.guards.append(Guard(
+            Expr("eq", (extent, const(n, "int64")), None, "bool"),
+            f"axis {a} was specialised for extent {n}, got {{0}}", (extent,), errors.ShapeError, node, ((-1, -1),)))
+
+    def _guard(self, node: Apply, check: object, ordinal: dict[Variable, int] | None) -> None:
+        condition = self.resolve(check.condition, node.inputs)  # type: ignore[attr-defined]
+        if condition.op == "const":
+            if not condition.arg and ordinal is not None:
+                detail = [self.resolve(d, node.inputs) for d in check.detail]  # type: ignore[attr-defined]
+                text = check.message.format(*detail)  # type: ignore[attr-defined]
+                raise check.error(errors.message(node.op.name, text, (), node.loc))  # type: ignore[attr-defined]
+            return
+        detail = tuple(self.resolve(d, node.inputs) for d in check.detail)  # type: ignore[attr-defined]
+        pairs = check.broadcast  # type: ignore[attr-defined]
+        if ordinal is not None:
+            named = tuple((ordinal.get(node.inputs[k], -1), a) for k, a in pairs)
+            self.guards.append(Guard(condition, check.message, detail, check.error, node, named))  # type: ignore[attr-defined]
+        if pairs:
+            x, y = (self.find(self.of(node.inputs[k])[a]) for k, a in pairs)
+            self._merge(x, y)
+
+    def _merge(self, x: Expr, y: Expr) -> None:
+        if x is y:
+            return
+        if x.op != "const" and (y.op == "const" or (y.op == "sym" and x.op != "sym")):
+            x, y = y, x
+        self._merged[y] = x
+
+
+def _reads(body: Expr, k: int) -> bool:
+    stack, seen = [body], set()
+    while stack:
+        n = stack.pop()
+        if n in seen:
+            continue
+        seen.add(n)
+        if n.op == "load" and n.arg == k:
+            return True
+        stack.extend(n.args)
+    return False
+
+
+def infer(graph: FunctionGraph) -> Extents:
+    """Return extents, scalar values and guards of a captured graph.
+
+    Raises
+    ------
+    ShapeError
+        If a check fails whatever the inputs are.
+    """
+    extents = Extents(graph)
+    ordinal = {v: n for n, v in enumerate(graph.ordinals)}
+    for node in graph.nodes:
+        extents.add(node, ordinal)
+    return extents

@@ -426,5 +426,5 @@ def _make_variable(self: TensorType, name: str | None = None) -> Variable:
     return Variable(self, name=name)
 
 
-TensorType.__call__ = _make_variable  # type: ignore[attr-defined]
-TensorType.make_variable = _make_variable  # type: ignore[attr-defined]
+TensorType.__call__ = _make_variable  # type: ignore[attr-defined, method-assign]
+TensorType.make_variable = _make_variable  # type: ignore[attr-defined, method-assign]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from symbolic import errors
 from symbolic.fgraph import FunctionGraph
 from symbolic.graph import Apply, Constant, Variable
-from symbolic.scalar import Expr, IndexLambda, const, cost, load, substitute, sym
+from symbolic.scalar import Check, Expr, IndexLambda, const, cost, load, substitute, sym
 from symbolic.types import is_discrete
 
 _HOST_COST = 60  # longer integer expressions are computed once, by a kernel
@@ -110,21 +110,18 @@ class Extents:
             Expr("eq", (extent, const(n, "int64")), None, "bool"),
             f"axis {a} was specialised for extent {n}, got {{0}}", (extent,), errors.ShapeError, node, ((-1, -1),)))
 
-    def _guard(self, node: Apply, check: object, ordinal: dict[Variable, int] | None) -> None:
-        condition = self.resolve(check.condition, node.inputs)  # type: ignore[attr-defined]
+    def _guard(self, node: Apply, check: Check, ordinal: dict[Variable, int] | None) -> None:
+        condition = self.resolve(check.condition, node.inputs)
+        detail = tuple(self.resolve(d, node.inputs) for d in check.detail)
         if condition.op == "const":
             if not condition.arg and ordinal is not None:
-                detail = [self.resolve(d, node.inputs) for d in check.detail]  # type: ignore[attr-defined]
-                text = check.message.format(*detail)  # type: ignore[attr-defined]
-                raise check.error(errors.message(node.op.name, text, (), node.loc))  # type: ignore[attr-defined]
+                raise check.error(errors.message(node.op.name, check.message.format(*detail), (), node.loc))
             return
-        detail = tuple(self.resolve(d, node.inputs) for d in check.detail)  # type: ignore[attr-defined]
-        pairs = check.broadcast  # type: ignore[attr-defined]
         if ordinal is not None:
-            named = tuple((ordinal.get(node.inputs[k], -1), a) for k, a in pairs)
-            self.guards.append(Guard(condition, check.message, detail, check.error, node, named))  # type: ignore[attr-defined]
-        if pairs:
-            x, y = (self.find(self.of(node.inputs[k])[a]) for k, a in pairs)
+            named = tuple((ordinal.get(node.inputs[k], -1), a) for k, a in check.broadcast)
+            self.guards.append(Guard(condition, check.message, detail, check.error, node, named))
+        if check.broadcast:
+            x, y = (self.of(node.inputs[k])[a] for k, a in check.broadcast)
             self._merge(x, y)
 
     def _merge(self, x: Expr, y: Expr) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -67,7 +67,7 @@ def is_complex(dtype: str) -> bool:
     return dtype in COMPLEX
 
 
-@lru_cache(maxsize=None)
+@cache
 def promote(*dtypes: str) -> str:
     """Return the dtype that holds all of `dtypes` (NumPy's array promotion, which is Theano's).
 

@@ -96,7 +96,7 @@ def row(name: str, body: Callable[..., Expr], d: Callable[..., Sequence[Any]] | 
 class Elementwise(Op):
     """Applies a row to each element of its broadcast inputs."""
 
-    __props__ = ("fn",)
+    __props__: tuple[str, ...] = ("fn",)
 
     def __init__(self, fn: str) -> None:
         self.fn = fn
@@ -138,8 +138,7 @@ class Elementwise(Op):
             dtype = promote(work, "complex64")
         else:
             dtype = work
-        if dtype != "bool" or kind not in ("bool",):
-            self._body([load(k, (), t.dtype) for k, t in enumerate(types)], work, dtype)
+        self._body([load(k, (), t.dtype) for k, t in enumerate(types)], work, dtype)  # raises what isn't defined
         return (TensorType(dtype, broadcast_shape([t.shape for t in types])),)
 
     def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:

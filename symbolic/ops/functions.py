@@ -9,7 +9,7 @@ import numpy as np
 from symbolic import scalar
 from symbolic.errors import DTypeError
 from symbolic.graph import constant
-from symbolic.ops.elementwise import row
+from symbolic.ops.elementwise import Row, row
 from symbolic.scalar import Expr, binary, const, isnan, select, unary
 from symbolic.types import is_complex, is_discrete, is_float
 
@@ -36,15 +36,16 @@ def _neg(x: Expr) -> Expr:
     return unary("neg", x)
 
 
-add = row("add", atom("add"), lambda x, y, z: (1, 1), nin=2, doc="Sum of two arrays.")
-sub = row("sub", _sub, lambda x, y, z: (1, -1), doc="Difference of two arrays.")
-mul = row("mul", atom("mul"), lambda x, y, z: (y, x), nin=2, doc="Product of two arrays.")
-true_div = row("true_div", lambda x, y: x / y, lambda x, y, z: (1 / y, -z / y), kind="float",
+add: Row = row("add", atom("add"), lambda x, y, z: (1, 1), nin=2, doc="Sum of two arrays.")
+sub: Row = row("sub", _sub, lambda x, y, z: (1, -1), doc="Difference of two arrays.")
+mul: Row = row("mul", atom("mul"), lambda x, y, z: (y, x), nin=2, doc="Product of two arrays.")
+true_div: Row = row("true_div", lambda x, y: x / y, lambda x, y, z: (1 / y, -z / y), kind="float",
                doc="Quotient; integers become floats first.")
-int_div = row("int_div", lambda x, y: x // y, doc="Quotient rounded towards minus infinity; x//0 is 0 for integers.")
-mod = row("mod", lambda x, y: x % y, lambda x, y, z: (1, -int_div(x, y)),
+int_div: Row = row("int_div", lambda x, y: x // y,
+                   doc="Quotient rounded towards minus infinity; x//0 is 0 for integers.")
+mod: Row = row("mod", lambda x, y: x % y, lambda x, y, z: (1, -int_div(x, y)),
           doc="Remainder with the sign of the divisor; x%0 is 0 for integers.")
-neg = row("neg", _neg, lambda x, z: (-1,), doc="Negation.")
+neg: Row = row("neg", _neg, lambda x, z: (-1,), doc="Negation.")
 
 
 def _pow_partials(x: Any, y: Any, z: Any) -> tuple:
@@ -54,8 +55,8 @@ def _pow_partials(x: Any, y: Any, z: Any) -> tuple:
     return dx, dy
 
 
-pow = row("pow", atom("pow"), _pow_partials, nin=2, doc="Power.", domain=(0.3, 2.5))
-abs_ = row("abs", lambda x: unary("abs", x), lambda x, y: (sgn(x),), kind="real", doc="Absolute value.",
+pow: Row = row("pow", atom("pow"), _pow_partials, nin=2, doc="Power.", domain=(0.3, 2.5))
+abs_: Row = row("abs", lambda x: unary("abs", x), lambda x, y: (sgn(x),), kind="real", doc="Absolute value.",
            pullback=lambda i, y, g: [g * sgn(i[0]) if not is_complex(i[0].dtype) else
                                      i[0] * (g / switch(eq(y, 0), 1.0, y))])
 
@@ -69,15 +70,18 @@ def _sgn(x: Expr) -> Expr:
     return select(x > 0, 1, select(x < 0, -1, select(isnan(x), x, 0)))
 
 
-sgn = row("sgn", _sgn, lambda x, y: (None,), doc="Sign: -1, 0 or 1.")
-sqr = row("sqr", lambda x: x * x, lambda x, y: (2 * x,), doc="Square.")
-sqrt = row("sqrt", atom("sqrt"), lambda x, y: (0.5 / y,), kind="float", nin=1, doc="Square root.", domain=(0.1, 4))
-inv = row("inv", lambda x: 1 / x, lambda x, y: (-y * y,), kind="float", doc="Reciprocal.", domain=(0.3, 4))
-maximum = row("maximum", scalar.maximum, lambda x, y, z: (eq(z, x), eq(z, y)), doc="Larger of two; nan if either is.")
-minimum = row("minimum", scalar.minimum, lambda x, y, z: (eq(z, x), eq(z, y)), doc="Smaller of two; nan if either is.")
-clip = row("clip", lambda x, lo, hi: scalar.minimum(scalar.maximum(x, lo), hi),
-           lambda x, lo, hi, y: (and_(ge(x, lo), le(x, hi)), lt(x, lo), gt(x, hi)), doc="Limit to an interval.")
-second = row("second", lambda x, y: y, lambda x, y, z: (None, 1), doc="The second argument, in the broadcast shape.")
+sgn: Row = row("sgn", _sgn, lambda x, y: (None,), doc="Sign: -1, 0 or 1.")
+sqr: Row = row("sqr", lambda x: x * x, lambda x, y: (2 * x,), doc="Square.")
+sqrt: Row = row("sqrt", atom("sqrt"), lambda x, y: (0.5 / y,), kind="float", nin=1, doc="Square root.", domain=(0.1, 4))
+inv: Row = row("inv", lambda x: 1 / x, lambda x, y: (-y * y,), kind="float", doc="Reciprocal.", domain=(0.3, 4))
+maximum: Row = row("maximum", scalar.maximum, lambda x, y, z: (eq(z, x), eq(z, y)),
+                   doc="Larger of two; nan if either is.")
+minimum: Row = row("minimum", scalar.minimum, lambda x, y, z: (eq(z, x), eq(z, y)),
+                   doc="Smaller of two; nan if either is.")
+clip: Row = row("clip", lambda x, lo, hi: scalar.minimum(scalar.maximum(x, lo), hi),
+           lambda x, lo, hi, y: (and_(ge(x, lo), le(x, hi)), and_(lt(x, lo), le(lo, hi)),
+                                 gt(maximum(x, lo), hi)), doc="Limit to an interval.")
+second: Row = row("second", lambda x, y: y, lambda x, y, z: (None, 1), doc="The second argument, broadcast.")
 
 
 # ------------------------------------------------------------------------------- comparison and choice
@@ -90,14 +94,14 @@ def _compare(name: str, flip: bool = False) -> Any:
     return body
 
 
-eq = row("eq", _compare("eq"), kind="bool", doc="Equal, elementwise (``==`` compares identity).")
-neq = row("neq", _compare("ne"), kind="bool", doc="Not equal, elementwise.")
-lt = row("lt", _compare("lt"), kind="bool", doc="Less.")
-le = row("le", _compare("le"), kind="bool", doc="Less or equal.")
-gt = row("gt", _compare("lt", flip=True), kind="bool", doc="Greater.")
-ge = row("ge", _compare("le", flip=True), kind="bool", doc="Greater or equal.")
-isnan_ = row("isnan", isnan, kind="bool", doc="Whether nan.")
-isinf = row("isinf", lambda x: const(False, "bool") if not is_float(x.dtype) else
+eq: Row = row("eq", _compare("eq"), kind="bool", doc="Equal, elementwise (``==`` compares identity).")
+neq: Row = row("neq", _compare("ne"), kind="bool", doc="Not equal, elementwise.")
+lt: Row = row("lt", _compare("lt"), kind="bool", doc="Less.")
+le: Row = row("le", _compare("le"), kind="bool", doc="Less or equal.")
+gt: Row = row("gt", _compare("lt", flip=True), kind="bool", doc="Greater.")
+ge: Row = row("ge", _compare("le", flip=True), kind="bool", doc="Greater or equal.")
+isnan_: Row = row("isnan", isnan, kind="bool", doc="Whether nan.")
+isinf: Row = row("isinf", lambda x: const(False, "bool") if not is_float(x.dtype) else
             binary("eq", unary("abs", x), const(math.inf, x.dtype)), kind="bool", doc="Whether infinite.")
 
 
@@ -112,14 +116,14 @@ def cast_zero(g: Any) -> Any:
     return constant(np.zeros((), g.dtype))
 
 
-switch = row("switch", select, kind="switch", nin=3, pullback=_switch_pullback,
+switch: Row = row("switch", select, kind="switch", nin=3, pullback=_switch_pullback,
              doc="The second argument where the condition holds, else the third.")
-and_ = row("and_", atom("and"), kind="bits", nin=2, doc="Bitwise and; logical for bools.")
-or_ = row("or_", atom("or"), kind="bits", nin=2, doc="Bitwise or; logical for bools.")
-xor = row("xor", atom("xor"), kind="bits", nin=2, doc="Bitwise exclusive or.")
-invert = row("invert", lambda x: unary("invert", x), kind="bits", doc="Bitwise not; logical for bools.")
-left_shift = row("left_shift", atom("shl"), kind="bits", nin=2, doc="Shift left.", domain=(0, 7))
-right_shift = row("right_shift", atom("shr"), kind="bits", nin=2, doc="Shift right.", domain=(0, 7))
+and_: Row = row("and_", atom("and"), kind="bits", nin=2, doc="Bitwise and; logical for bools.")
+or_: Row = row("or_", atom("or"), kind="bits", nin=2, doc="Bitwise or; logical for bools.")
+xor: Row = row("xor", atom("xor"), kind="bits", nin=2, doc="Bitwise exclusive or.")
+invert: Row = row("invert", lambda x: unary("invert", x), kind="bits", doc="Bitwise not; logical for bools.")
+left_shift: Row = row("left_shift", atom("shl"), kind="bits", nin=2, doc="Shift left.", domain=(0, 7))
+right_shift: Row = row("right_shift", atom("shr"), kind="bits", nin=2, doc="Shift right.", domain=(0, 7))
 
 
 # -------------------------------------------------------------------------------------------- rounding
@@ -140,12 +144,12 @@ def _half_away(x: Expr) -> Expr:
     return select(unary("abs", x - whole) >= 0.5, whole + binary("copysign", 1.0, x), whole)
 
 
-ceil = row("ceil", _rounding("ceil"), lambda x, y: (None,), nin=1, doc="Smallest integer not below.")
-floor = row("floor", _rounding("floor"), lambda x, y: (None,), nin=1, doc="Largest integer not above.")
-trunc = row("trunc", _rounding("trunc"), lambda x, y: (None,), nin=1, doc="Integer part.")
-round_half_to_even = row("round_half_to_even", _rounding("rint"), lambda x, y: (None,), nin=1,
+ceil: Row = row("ceil", _rounding("ceil"), lambda x, y: (None,), nin=1, doc="Smallest integer not below.")
+floor: Row = row("floor", _rounding("floor"), lambda x, y: (None,), nin=1, doc="Largest integer not above.")
+trunc: Row = row("trunc", _rounding("trunc"), lambda x, y: (None,), nin=1, doc="Integer part.")
+round_half_to_even: Row = row("round_half_to_even", _rounding("rint"), lambda x, y: (None,), nin=1,
                          doc="Nearest integer, ties to even.")
-round_half_away_from_zero = row("round_half_away_from_zero", _half_away, lambda x, y: (None,),
+round_half_away_from_zero: Row = row("round_half_away_from_zero", _half_away, lambda x, y: (None,),
                                 doc="Nearest integer, ties away from zero.")
 
 
@@ -154,38 +158,41 @@ round_half_away_from_zero = row("round_half_away_from_zero", _half_away, lambda 
 _LN2, _LN10 = math.log(2), math.log(10)
 
 
-def _float_row(name: str, d: Any, doc: str, domain: tuple[float, float] = (-3.0, 3.0), body: Any = None) -> Any:
+def _float_row(name: str, d: Any, doc: str, domain: tuple[float, float] = (-3.0, 3.0), body: Any = None) -> Row:
     return row(name, body or atom(name), d, kind="float", nin=1, doc=doc, domain=domain)
 
 
-exp = _float_row("exp", lambda x, y: (y,), "Exponential.")
-exp2 = _float_row("exp2", lambda x, y: (y * _LN2,), "2 to the power x.")
-expm1 = _float_row("expm1", lambda x, y: (y + 1,), "exp(x) - 1, accurate near 0.")
-log = _float_row("log", lambda x, y: (1 / x,), "Natural logarithm.", (0.1, 5))
-log2 = _float_row("log2", lambda x, y: (1 / (x * _LN2),), "Logarithm to base 2.", (0.1, 5))
-log10 = _float_row("log10", lambda x, y: (1 / (x * _LN10),), "Logarithm to base 10.", (0.1, 5))
-log1p = _float_row("log1p", lambda x, y: (1 / (1 + x),), "log(1 + x), accurate near 0.", (-0.9, 5))
-sin = _float_row("sin", lambda x, y: (cos(x),), "Sine of radians.")
-cos = _float_row("cos", lambda x, y: (-sin(x),), "Cosine of radians.")
-tan = _float_row("tan", lambda x, y: (1 + y * y,), "Tangent of radians.", (-1.2, 1.2))
-arcsin = _float_row("arcsin", lambda x, y: (1 / sqrt(1 - x * x),), "Inverse sine, in radians.", (-0.9, 0.9))
-arccos = _float_row("arccos", lambda x, y: (-1 / sqrt(1 - x * x),), "Inverse cosine, in radians.", (-0.9, 0.9))
-arctan = _float_row("arctan", lambda x, y: (1 / (1 + x * x),), "Inverse tangent, in radians.")
-sinh = _float_row("sinh", lambda x, y: (cosh(x),), "Hyperbolic sine.")
-cosh = _float_row("cosh", lambda x, y: (sinh(x),), "Hyperbolic cosine.")
-tanh = _float_row("tanh", lambda x, y: (1 - y * y,), "Hyperbolic tangent.")
-arcsinh = _float_row("arcsinh", lambda x, y: (1 / sqrt(1 + x * x),), "Inverse hyperbolic sine.")
-arccosh = _float_row("arccosh", lambda x, y: (1 / sqrt((x - 1) * (x + 1)),), "Inverse hyperbolic cosine.", (1.1, 4))
-arctanh = _float_row("arctanh", lambda x, y: (1 / (1 - x * x),), "Inverse hyperbolic tangent.", (-0.9, 0.9))
-deg2rad = _float_row("deg2rad", lambda x, y: (math.pi / 180,), "Degrees to radians.", body=lambda x: x * (math.pi / 180))
-rad2deg = _float_row("rad2deg", lambda x, y: (180 / math.pi,), "Radians to degrees.", body=lambda x: x * (180 / math.pi))
-arctan2 = row("arctan2", atom("arctan2"), lambda y, x, z: (x / (x * x + y * y), -y / (x * x + y * y)), kind="float",
-              nin=2, doc="Angle of the point (x, y), arguments in the order y, x.")
+exp: Row = _float_row("exp", lambda x, y: (y,), "Exponential.")
+exp2: Row = _float_row("exp2", lambda x, y: (y * _LN2,), "2 to the power x.")
+expm1: Row = _float_row("expm1", lambda x, y: (y + 1,), "exp(x) - 1, accurate near 0.")
+log: Row = _float_row("log", lambda x, y: (1 / x,), "Natural logarithm.", (0.1, 5))
+log2: Row = _float_row("log2", lambda x, y: (1 / (x * _LN2),), "Logarithm to base 2.", (0.1, 5))
+log10: Row = _float_row("log10", lambda x, y: (1 / (x * _LN10),), "Logarithm to base 10.", (0.1, 5))
+log1p: Row = _float_row("log1p", lambda x, y: (1 / (1 + x),), "log(1 + x), accurate near 0.", (-0.9, 5))
+sin: Row = _float_row("sin", lambda x, y: (cos(x),), "Sine of radians.")
+cos: Row = _float_row("cos", lambda x, y: (-sin(x),), "Cosine of radians.")
+tan: Row = _float_row("tan", lambda x, y: (1 + y * y,), "Tangent of radians.", (-1.2, 1.2))
+arcsin: Row = _float_row("arcsin", lambda x, y: (1 / sqrt(1 - x * x),), "Inverse sine, in radians.", (-0.9, 0.9))
+arccos: Row = _float_row("arccos", lambda x, y: (-1 / sqrt(1 - x * x),), "Inverse cosine, in radians.", (-0.9, 0.9))
+arctan: Row = _float_row("arctan", lambda x, y: (1 / (1 + x * x),), "Inverse tangent, in radians.")
+sinh: Row = _float_row("sinh", lambda x, y: (cosh(x),), "Hyperbolic sine.")
+cosh: Row = _float_row("cosh", lambda x, y: (sinh(x),), "Hyperbolic cosine.")
+tanh: Row = _float_row("tanh", lambda x, y: (1 - y * y,), "Hyperbolic tangent.")
+arcsinh: Row = _float_row("arcsinh", lambda x, y: (1 / sqrt(1 + x * x),), "Inverse hyperbolic sine.")
+arccosh: Row = _float_row("arccosh", lambda x, y: (1 / sqrt((x - 1) * (x + 1)),), "Inverse hyperbolic cosine.",
+                            (1.1, 4))
+arctanh: Row = _float_row("arctanh", lambda x, y: (1 / (1 - x * x),), "Inverse hyperbolic tangent.", (-0.9, 0.9))
+deg2rad: Row = _float_row("deg2rad", lambda x, y: (math.pi / 180,), "Degrees to radians.",
+                            body=lambda x: x * (math.pi / 180))
+rad2deg: Row = _float_row("rad2deg", lambda x, y: (180 / math.pi,), "Radians to degrees.",
+                            body=lambda x: x * (180 / math.pi))
+arctan2: Row = row("arctan2", atom("arctan2"), lambda y, x, z: (x / (x * x + y * y), -y / (x * x + y * y)),
+                   kind="float", nin=2, doc="Angle of the point (x, y), arguments in the order y, x.")
 
 _TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
 _HALF_SQRT_PI = math.sqrt(math.pi) / 2
-erf = _float_row("erf", lambda x, y: (_TWO_OVER_SQRT_PI * exp(-x * x),), "Error function.")
-erfc = _float_row("erfc", lambda x, y: (-_TWO_OVER_SQRT_PI * exp(-x * x),), "1 - erf(x), accurate in the tail.")
+erf: Row = _float_row("erf", lambda x, y: (_TWO_OVER_SQRT_PI * exp(-x * x),), "Error function.")
+erfc: Row = _float_row("erfc", lambda x, y: (-_TWO_OVER_SQRT_PI * exp(-x * x),), "1 - erf(x), accurate in the tail.")
 
 
 def _horner(x: Expr, *coefficients: float) -> Expr:
@@ -204,16 +211,19 @@ def _in_double(body: Any) -> Any:
 
 
 def _erfcinv(q: Expr) -> Expr:
-    """Solve erfc(y) = q: Winitzki's start, then Halley steps on erfc for the tail's relative accuracy."""
+    """Solve erfc(y) = q: Winitzki's start, then Newton steps on log erfc, which is nearly quadratic in the tail."""
     small = select(q > 1, 2 - q, q)
     safe = select(small > 0, small, 1.0)
-    log_term = unary("log", safe * (2 - safe))
+    log_term = unary("log", safe) + unary("log", 2 - safe)
     a = 0.147
     t = 2 / (math.pi * a) + 0.5 * log_term
     y = unary("sqrt", scalar.maximum(unary("sqrt", t * t - log_term / a) - t, 0.0))
+    y = scalar.minimum(y, 27.2)  # erfc is still above 0 there
+    target = unary("log", safe)
     for _ in range(4):
-        error = (unary("erfc", y) - safe) / (_TWO_OVER_SQRT_PI * unary("exp", -(y * y)))
-        y = y + error / (1 + y * error)
+        reached = unary("erfc", y)
+        slope = _TWO_OVER_SQRT_PI * unary("exp", -(y * y))
+        y = y + (unary("log", reached) - target) * reached / slope
     y = select(small > 0, y, select(small < 0, math.nan, select(isnan(small), math.nan, math.inf)))
     return select(q > 1, -y, y)
 
@@ -230,9 +240,9 @@ def _erfinv(x: Expr) -> Expr:
     return select(magnitude < 0.5, y, select(magnitude <= 1, tail, math.nan))
 
 
-erfinv = _float_row("erfinv", lambda x, y: (_HALF_SQRT_PI * exp(y * y),), "Inverse of erf.", (-0.9, 0.9),
+erfinv: Row = _float_row("erfinv", lambda x, y: (_HALF_SQRT_PI * exp(y * y),), "Inverse of erf.", (-0.9, 0.9),
                     body=_in_double(_erfinv))
-erfcinv = _float_row("erfcinv", lambda x, y: (-_HALF_SQRT_PI * exp(y * y),), "Inverse of erfc.", (0.1, 1.9),
+erfcinv: Row = _float_row("erfcinv", lambda x, y: (-_HALF_SQRT_PI * exp(y * y),), "Inverse of erfc.", (0.1, 1.9),
                      body=_in_double(_erfcinv))
 
 
@@ -247,7 +257,7 @@ def _psi(x: Expr) -> Expr:
     """Digamma: reflection below 0, recurrence up to 10, then the asymptotic series (DLMF 5.11.2)."""
     negative = x < 0
     pole = (x <= 0) & binary("eq", unary("floor", x), x)
-    fraction = x - unary("floor", x)
+    fraction = x - unary("rint", x)  # to the nearest pole: exact, also for tiny x
     z = select(negative, 1 - x, x)
     recurrence: Any = 0.0
     for k in range(_SHIFT):
@@ -267,7 +277,7 @@ def _tri_gamma(x: Expr) -> Expr:
     """Derivative of digamma: the same three steps (DLMF 5.15.8)."""
     negative = x < 0
     pole = (x <= 0) & binary("eq", unary("floor", x), x)
-    fraction = x - unary("floor", x)
+    fraction = x - unary("rint", x)  # to the nearest pole: exact, also for tiny x
     z = select(pole, 1.0, select(negative, 1 - x, x))
     recurrence: Any = 0.0
     for k in range(_SHIFT):
@@ -282,11 +292,11 @@ def _tri_gamma(x: Expr) -> Expr:
     return select(pole, math.inf, select(negative, reflected, value))
 
 
-gamma = _float_row("gamma", lambda x, y: (y * psi(x),), "Gamma function.", (0.5, 4), body=_tgamma_body)
-gammaln = _float_row("gammaln", lambda x, y: (psi(x),), "log of |gamma(x)|.", (0.5, 6), body=atom("lgamma"))
-psi = _float_row("psi", lambda x, y: (tri_gamma(x),), "Digamma, the derivative of gammaln.", (0.5, 6),
+gamma: Row = _float_row("gamma", lambda x, y: (y * psi(x),), "Gamma function.", (0.5, 4), body=_tgamma_body)
+gammaln: Row = _float_row("gammaln", lambda x, y: (psi(x),), "log of |gamma(x)|.", (0.5, 6), body=atom("lgamma"))
+psi: Row = _float_row("psi", lambda x, y: (tri_gamma(x),), "Digamma, the derivative of gammaln.", (0.5, 6),
                  body=_in_double(_psi))
-tri_gamma = _float_row("tri_gamma", None, "Derivative of psi.", (0.5, 6), body=_in_double(_tri_gamma))
+tri_gamma: Row = _float_row("tri_gamma", None, "Derivative of psi.", (0.5, 6), body=_in_double(_tri_gamma))
 
 
 # ---------------------------------------------------------------------------------------------- neural
@@ -300,21 +310,21 @@ def _sigmoid(x: Expr) -> Expr:
     return select(x >= 0, const(1, x.dtype), e) / (1 + e)
 
 
-sigmoid = _float_row("sigmoid", lambda x, y: (y * sigmoid(-x),), "1/(1 + exp(-x)).", (-6, 6), body=_sigmoid)
-softplus = _float_row("softplus", lambda x, y: (sigmoid(x),), "log(1 + exp(x)).", (-6, 6),
+sigmoid: Row = _float_row("sigmoid", lambda x, y: (y * sigmoid(-x),), "1/(1 + exp(-x)).", (-6, 6), body=_sigmoid)
+softplus: Row = _float_row("softplus", lambda x, y: (sigmoid(x),), "log(1 + exp(x)).", (-6, 6),
                       body=lambda x: scalar.maximum(x, 0.0) + unary("log1p", unary("exp", -unary("abs", x))))
 
 
 # --------------------------------------------------------------------------------------------- complex
 
-real = row("real", lambda x: unary("real", x), kind="real", doc="Real part.",
+real: Row = row("real", lambda x: unary("real", x), kind="real", doc="Real part.",
            pullback=lambda i, y, g: [g if not is_complex(i[0].dtype) else complex_(g, 0.0 * g)])
-imag = row("imag", lambda x: unary("imag", x), kind="real", doc="Imaginary part.",
+imag: Row = row("imag", lambda x: unary("imag", x), kind="real", doc="Imaginary part.",
            pullback=lambda i, y, g: [None if not is_complex(i[0].dtype) else complex_(0.0 * g, g)])
-conj = row("conj", lambda x: unary("conj", x), doc="Complex conjugate.", pullback=lambda i, y, g: [conj(g)])
-angle = row("angle", lambda x: binary("arctan2", unary("imag", x), unary("real", x)), kind="real",
+conj: Row = row("conj", lambda x: unary("conj", x), doc="Complex conjugate.", pullback=lambda i, y, g: [conj(g)])
+angle: Row = row("angle", lambda x: binary("arctan2", unary("imag", x), unary("real", x)), kind="real",
             doc="Argument of a complex number, in radians.",
             pullback=lambda i, y, g: [None if not is_complex(i[0].dtype) else
                                       complex_(-imag(i[0]), real(i[0])) * (g / sqr(abs_(i[0])))])
-complex_ = row("complex", atom("complex"), kind="complex", nin=2, doc="A complex number from its two parts.",
+complex_: Row = row("complex", atom("complex"), kind="complex", nin=2, doc="A complex number from its two parts.",
                pullback=lambda i, y, g: [real(g), imag(g)])

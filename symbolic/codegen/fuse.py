@@ -1,0 +1,256 @@
+"""Stage *fuse*: which values are stored, and which are computed together in one kernel.
+
+Every Def gets a *home*, the iteration space it is computed in, and a *depth*, the number of kernels that must run
+before its own. Defs with equal (depth, home) form one kernel. An edge inside a kernel never raises the depth and
+never leaves the home, so two kernels can't wait for each other: fusion is acyclic by construction, in linear time.
+
+Row-wise fusion: a reduction over the trailing axes shares its home with the elementwise work over the same space,
+so softmax is one pass over each row.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from symbolic.codegen.lower import Def, Lowering
+from symbolic.scalar import Expr, Part, cost, replace_symbols, substitute, toposort
+
+#: instructions up to which a value of one load is computed again rather than stored
+CHEAP = 2
+#: longest chain of nodes in one kernel: gcc's time grows faster than the length
+CHAIN = 150
+
+
+@dataclass
+class Group:
+    """Defs of one kernel, in order; ``split`` is the number of outer axes of a row-wise kernel."""
+
+    depth: int
+    home: tuple
+    split: int
+    items: list[int] = field(default_factory=list)
+    phase: dict[int, int] = field(default_factory=dict)
+
+
+def loads(e: Expr) -> list[Expr]:
+    """Return the loads below `e`."""
+    return [n for n in toposort([e]) if n.op == "load"]
+
+
+def parts_loads(parts: Iterable[Part]) -> list[Expr]:
+    """Return the loads of a scatter's parts."""
+    return [n for p in parts for e in (*p.extents, *p.index, p.body) for n in loads(e)]
+
+
+class Fusion:
+    """Decides for one lowered graph; ``groups`` and ``steps`` are the result."""
+
+    def __init__(self, lowering: Lowering) -> None:
+        self.defs = lowering.defs
+        self.roots = set(lowering.outputs)
+        self._inline_index_maps()
+        self._needed()
+        self._inline_cheap()
+        self._needed()
+        self._splits()
+        self._levels()
+        self._sink()
+        self._group()
+
+    # ------------------------------------------------------------------------------------- inlining
+
+    def _inline(self, e: Expr, wanted: set[int]) -> Expr:
+        """Replace loads of `wanted` Defs by their bodies at the index read."""
+        if not any(n.arg in wanted for n in loads(e)):
+            return e
+
+        def replace(n: Expr, args: tuple[Expr, ...]) -> Expr | None:
+            if n.op != "load" or n.arg not in wanted:
+                return None
+            d = self.defs[n.arg]
+            assert d.body is not None
+            table = dict(zip(d.kept, args, strict=True))
+            return replace_symbols(d.body, table)
+
+        return substitute([e], replace)[0]
+
+    def _inline_index_maps(self) -> None:
+        self.maps = {d.id for d in self.defs if d.index_map}
+        for d in self.defs:
+            self._inline_into(d, self.maps)
+
+    def _inline_into(self, d: Def, wanted: set[int]) -> None:
+        if d.body is not None:
+            d.body = self._inline(d.body, wanted)
+        d.domain = tuple(self._inline(e, wanted) for e in d.domain)
+        d.extents = tuple(self._inline(e, wanted) for e in d.extents)
+        d.detail = tuple(self._inline(e, wanted) for e in d.detail)
+        if d.parts:
+            d.parts = tuple(Part(tuple(self._inline(e, wanted) for e in p.extents),
+                                 tuple(self._inline(e, wanted) for e in p.index),
+                                 self._inline(p.body, wanted), p.accumulate) for p in d.parts)
+
+    def reads(self, d: Def) -> list[Expr]:
+        """Return the loads of a Def, as the step that computes it performs them."""
+        found = [] if d.body is None else loads(d.body)
+        for e in (*d.domain, *d.extents, *d.detail):
+            found += loads(e)
+        return found + parts_loads(d.parts)
+
+    def operands(self, d: Def) -> list[int]:
+        """Return ids a Def depends on, each once."""
+        ids = [n.arg for n in self.reads(d)]
+        ids += d.inputs
+        if d.base is not None:
+            ids.append(d.base)
+        return list(dict.fromkeys(ids))
+
+    def _needed(self) -> None:
+        """Find what is used, by whom, and which of it must be in memory whatever is fused."""
+        self.clients: dict[int, list[int]] = {}
+        self.stored = set(self.roots)
+        live: set[int] = set()
+        stack = [*self.roots, *(d.id for d in self.defs if d.kind == "check")]
+        while stack:
+            k = stack.pop()
+            if k in live:
+                continue
+            live.add(k)
+            d = self.defs[k]
+            for o in self.operands(d):
+                self.clients.setdefault(o, []).append(k)
+                stack.append(o)
+            if d.kind in ("gemm", "python"):
+                self.stored.update(d.inputs)
+            if d.base is not None:
+                self.stored.add(d.base)
+        self.order = sorted(live)
+
+    def _inline_cheap(self) -> None:
+        """Compute again what costs less than reading it back: ``x > 0``, ``2*x``, a cast."""
+        cheap = set()
+        for k in self.order:
+            d = self.defs[k]
+            self._inline_into(d, cheap)
+            if d.kind == "map" and k not in self.stored and d.body is not None and len(self.clients.get(k, ())) > 0:
+                if len(loads(d.body)) <= 1 and cost(d.body) <= CHEAP + 1:
+                    cheap.add(k)
+
+    # --------------------------------------------------------------------------------------- levels
+
+    def _splits(self) -> None:
+        """Choose, for each iteration space, where rows end: the first row-wise reduction decides."""
+        self.split: dict[tuple, int] = {}
+        for k in self.order:
+            d = self.defs[k]
+            if d.kind == "reduce" and d.kept == d.axes[:len(d.kept)]:
+                self.split.setdefault(d.domain, len(d.kept))
+
+    def row_wise(self, d: Def) -> bool:
+        """Whether a reduction runs inside the row kernel of its space."""
+        return d.kept == d.axes[:len(d.kept)] and self.split.get(d.domain) == len(d.kept)
+
+    def _home(self, d: Def) -> tuple:
+        if d.kind == "reduce" and not self.row_wise(d):
+            return (d.domain, "across", d.kept)
+        best, home = -1, (d.domain,)
+        if d.kind == "map":
+            for n in loads(d.body):  # type: ignore[arg-type]
+                p = self.defs[n.arg]
+                h = self.home.get(n.arg)
+                if h is None or len(h) != 1 or not _identity(n, p.kept):
+                    continue
+                m = self.split.get(h[0])
+                inner = p.kind == "reduce" or len(p.axes) < len(h[0])
+                if inner and m == len(d.axes) and h[0][:m] == d.domain and self.depth[n.arg] > best:
+                    best, home = self.depth[n.arg], h
+        return home
+
+    def fusible(self, p: Def, n: Expr, home: tuple) -> bool:
+        """Whether a read of `p` inside `home` can use the value without memory, or in the same kernel."""
+        if p.kind not in ("map", "reduce") or self.home.get(p.id) != home or len(home) != 1:
+            return False
+        return _identity(n, p.kept)
+
+    def _levels(self) -> None:
+        self.home: dict[int, tuple] = {}
+        self.depth: dict[int, int] = {}
+        self.length: dict[int, int] = {}
+        self.cut: set[int] = set()
+        for k in self.order:
+            d = self.defs[k]
+            if d.kind in ("map", "reduce"):
+                self.home[k] = self._home(d)
+            depth, length = 0, 1
+            inside: list[int] = []
+            for n in self.reads(d):
+                p = self.defs[n.arg]
+                if d.kind in ("map", "reduce") and self.fusible(p, n, self.home[k]):
+                    inside.append(p.id)
+                    depth = max(depth, self.depth[p.id])
+                else:
+                    depth = max(depth, self._after(p))
+            for o in (*d.inputs, *(() if d.base is None else (d.base,))):
+                depth = max(depth, self._after(self.defs[o]))
+            length += max((self.length[p] for p in inside if self.depth[p] == depth), default=0)
+            if length > CHAIN:
+                depth, length = depth + 1, 1
+                self.cut.add(k)
+            self.depth[k], self.length[k] = depth, length
+
+    def _after(self, p: Def) -> int:
+        return self.depth[p.id] + (p.kind not in ("input", "const", "view"))
+
+    def _sink(self) -> None:
+        """Move a value that one later kernel alone reads into that kernel, so it needn't be stored."""
+        for k in reversed(self.order):
+            d = self.defs[k]
+            if d.kind != "map" or k in self.stored:
+                continue
+            readers = [self.defs[c] for c in self.clients.get(k, ())]
+            depths = {self.depth[r.id] for r in readers}
+            if len(depths) != 1 or any(r.id in self.cut for r in readers):
+                continue
+            if all(r.kind in ("map", "reduce") and all(self.fusible(d, n, self.home[r.id])
+                   for n in self.reads(r) if n.arg == k) for r in readers):
+                self.depth[k] = depths.pop()
+
+    # --------------------------------------------------------------------------------------- groups
+
+    def _group(self) -> None:
+        table: dict[tuple, Group] = {}
+        steps: list[tuple[int, int, object]] = []
+        for k in self.order:
+            d = self.defs[k]
+            if d.kind in ("map", "reduce"):
+                key = (self.depth[k], self.home[k])
+                if key not in table:
+                    split = self.split.get(self.home[k][0], len(self.home[k][0])) if len(self.home[k]) == 1 else -1
+                    table[key] = Group(self.depth[k], self.home[k], split)
+                    steps.append((self.depth[k], len(steps), table[key]))
+                self._join(table[key], d)
+            elif d.kind not in ("input", "const"):
+                steps.append((self.depth[k], len(steps), d))
+        self.steps = [s for _, _, s in sorted(steps, key=lambda t: t[:2])]
+        for g in table.values():
+            inside = set(g.items)
+            for k in g.items:
+                if any(c not in inside for c in self.clients.get(k, ())):
+                    self.stored.add(k)
+            if not any(self.defs[k].kind == "reduce" for k in g.items) and len(g.home) == 1:
+                g.split = len(g.home[0])
+
+    def _join(self, g: Group, d: Def) -> None:
+        g.items.append(d.id)
+        phase = 0
+        for n in self.reads(d):
+            if n.arg in g.phase:
+                phase = max(phase, g.phase[n.arg] + (self.defs[n.arg].kind == "reduce"))
+        g.phase[d.id] = phase
+
+
+def _identity(n: Expr, kept: tuple[str, ...]) -> bool:
+    """Whether a load reads the element that the loops stand at."""
+    return len(n.args) == len(kept) and all(a.op == "sym" and a.arg == k for a, k in zip(n.args, kept, strict=True))
+
+

@@ -1,0 +1,257 @@
+"""Stage *schedule*: a fused group becomes a Kernel, a loop nest with the right loops parallel and vectorised."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from symbolic.codegen.fuse import Fusion, Group
+from symbolic.codegen.kernel_ir import Accumulate, Buffer, Finish, For, Init, Kernel, Let, Stmt, Store
+from symbolic.codegen.lower import Def
+from symbolic.scalar import COMBINERS, Expr, const, cost, sym, toposort
+
+#: columns that one pass of a reduction across rows accumulates: 4 KiB of float64, which stays in L1
+BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A Kernel with what its buffers and parameters stand for in the program."""
+
+    kernel: Kernel
+    buffers: tuple[int, ...]
+    params: tuple[Expr, ...]
+
+
+class Builder:
+    """Collects buffers and parameters while a body is translated; names are canonical, so equal kernels are one."""
+
+    def __init__(self, fusion: Fusion) -> None:
+        self.fusion = fusion
+        self.buffers: dict[int, Buffer] = {}
+        self.params: dict[Expr, str] = {}
+        self.names: dict[str, int] = {}
+
+    def fresh(self, prefix: str) -> str:
+        """Return a name not used yet."""
+        n = self.names.get(prefix, 0)
+        self.names[prefix] = n + 1
+        return f"{prefix}{n}"
+
+    def buffer(self, k: int, written: bool = False) -> str:
+        """Return the name under which Def `k` is read or written."""
+        if k not in self.buffers:
+            d = self.fusion.defs[k]
+            self.buffers[k] = Buffer(self.fresh("out" if written else "in"), d.dtype, written)
+        return self.buffers[k].name
+
+    def host(self, e: Expr) -> Expr:
+        """Return a host expression (an extent, a scalar) as a parameter of the kernel."""
+        if e.op == "const":
+            return e
+        if e not in self.params:
+            self.params[e] = self.fresh("n" if e.dtype == "int64" else "s")
+        return sym(self.params[e], e.dtype)
+
+    def offset(self, k: int, index: Sequence[Expr]) -> Expr:
+        """Return the flat offset of an index into Def `k`."""
+        flat: Expr = const(0, "int64")
+        for n, i in zip(self.fusion.defs[k].extents, index, strict=True):
+            flat = flat * self.host(n) + i
+        return flat
+
+    def body(self, e: Expr, axes: Sequence[str], known: dict[int, str]) -> Expr:
+        """Return a Def's body as kernel text needs it: loads flat, host parts as parameters, `known` by name."""
+        onhost: set[Expr] = set()
+        names = set(axes)
+        for n in toposort([e]):
+            if n.op == "const" or (n.op == "sym" and n.arg not in names):
+                onhost.add(n)
+            elif n.op == "load":
+                if not n.args and self._is_host_scalar(n):
+                    onhost.add(n)
+            elif n.args and all(a in onhost for a in n.args) and n.dtype in ("int64", "bool"):
+                onhost.add(n)
+
+        def replace(n: Expr, args: tuple[Expr, ...]) -> Expr | None:
+            if n in onhost:
+                return n
+            if n.op == "load":
+                if n.arg in known:
+                    return sym(known[n.arg], n.dtype)
+                return Expr("load", (self.offset(n.arg, args),), self.buffer(n.arg), n.dtype)
+            return None
+
+        done: dict[Expr, Expr] = {}
+        for n in toposort([e]):
+            if n in onhost:
+                done[n] = n
+                continue
+            args = tuple(self.host(a) if a in onhost else done[a] for a in n.args)
+            raw = tuple(n.args)
+            done[n] = replace(n, args) or (n if args == raw else Expr(n.op, args, n.arg, n.dtype))
+        out = done[e]
+        return self.host(out) if out in onhost else out
+
+    def _is_host_scalar(self, n: Expr) -> bool:
+        return n.dtype in ("int64", "bool") and n.arg not in self.fusion.home
+
+    def kernel(self, body: Sequence[Stmt], work: Expr) -> Bound:
+        """Return the finished kernel and its bindings."""
+        order = sorted(self.buffers, key=lambda k: (self.buffers[k].written, list(self.buffers).index(k)))
+        kernel = Kernel(tuple(self.buffers[k] for k in order),
+                        tuple((name, e.dtype) for e, name in self.params.items()), tuple(body), work)
+        return Bound(kernel, tuple(order), tuple(self.params))
+
+
+def build(fusion: Fusion, group: Group) -> Bound:
+    """Return the kernel of a fused group."""
+    if len(group.home) != 1:
+        return _across(fusion, group)
+    return _rows(fusion, group)
+
+
+def _total(extents: Sequence[Expr]) -> Expr:
+    n: Expr = const(1, "int64")
+    for e in extents:
+        n = n * e
+    return n
+
+
+def _work(fusion: Fusion, group: Group, b: Builder) -> Expr:
+    per = sum(cost(fusion.defs[k].body) + 1 for k in group.items)  # type: ignore[arg-type]
+    return _total([b.host(e) for e in group.home[0]]) * const(per, "int64")
+
+
+def _rows(fusion: Fusion, group: Group) -> Bound:
+    """Outer axes, then for each row one loop per phase over the inner axes."""
+    b = Builder(fusion)
+    domain = group.home[0]
+    axes = [f"a{n}" for n in range(len(domain))]
+    split = group.split
+    known: dict[int, str] = {}
+    stmts: list[Stmt] = []
+    inner_axes, inner_extents = axes[split:], [b.host(e) for e in domain[split:]]
+    for phase in range(max(group.phase.values()) + 1):
+        stmts += _phase(fusion, group, b, phase, axes, known, inner_axes, inner_extents)
+    outer = [b.host(e) for e in domain[:split]]
+    body: Sequence[Stmt] = stmts
+    if outer:
+        plain = not inner_axes
+        body = nest(axes[:split], outer, stmts, simd_inner=plain)
+    return b.kernel(body, _work(fusion, group, b))
+
+
+def _phase(fusion: Fusion, group: Group, b: Builder, phase: int, axes: Sequence[str], known: dict[int, str],
+           inner_axes: Sequence[str], inner_extents: Sequence[Expr]) -> list[Stmt]:
+    here = [fusion.defs[k] for k in group.items if group.phase[k] == phase]
+    outer = [d for d in here if d.kind == "map" and len(d.axes) == group.split and inner_axes]
+    inner = [d for d in here if d not in outer]
+    before: list[Stmt] = []
+    for d in outer:
+        before += _value(fusion, b, d, axes, known)
+    local = dict(known)
+    loop: list[Stmt] = []
+    inits: list[Stmt] = []
+    finish: list[Stmt] = []
+    reductions: list[tuple[str, str]] = []
+    for d in inner:
+        if d.kind == "map":
+            loop += _value(fusion, b, d, axes, local, group=group)
+        else:
+            acc = b.fresh("acc")
+            work = COMBINERS[d.combiner].accumulate.get(d.dtype, d.dtype)
+            inits.append(Init(acc, work, d.combiner))
+            loop.append(Accumulate(acc, d.combiner, b.body(d.body, axes, local)))  # type: ignore[arg-type]
+            reductions.append((acc, d.combiner))
+            name = b.fresh("t")
+            finish.append(Finish(name, acc, d.combiner, d.dtype))
+            known[d.id] = name
+            if d.id in fusion.stored:
+                index = [sym(a) for a in d.kept]
+                finish.append(Store(b.buffer(d.id, True), b.offset(d.id, index), sym(name, d.dtype)))
+    if not inner_axes:
+        known.update(local)
+        return [*before, *loop]
+    if not loop:
+        return before
+    nested = nest(inner_axes, inner_extents, loop, simd_inner=True, parallel=False, reductions=tuple(reductions))
+    return [*before, *inits, *nested, *finish]
+
+
+def _value(fusion: Fusion, b: Builder, d: Def, axes: Sequence[str], known: dict[int, str],
+           group: Group | None = None) -> list[Stmt]:
+    """Bind the value of a map and store it where somebody else reads it."""
+    name = b.fresh("t")
+    out: list[Stmt] = [Let(name, b.body(d.body, axes, known))]  # type: ignore[arg-type]
+    known[d.id] = name
+    later = group is not None and any(group.phase.get(c, -1) > group.phase[d.id] for c in fusion.clients.get(d.id, ()))
+    if d.id in fusion.stored or later:
+        fusion.stored.add(d.id)
+        out.append(Store(b.buffer(d.id, True), b.offset(d.id, [sym(a) for a in d.kept]), sym(name, d.dtype)))
+    return out
+
+
+def nest(axes: Sequence[str], extents: Sequence[Expr], body: Sequence[Stmt], simd_inner: bool = False,
+         parallel: bool = True, reductions: tuple[tuple[str, str], ...] = ()) -> list[Stmt]:
+    """Return loops over `axes`, the first one shared among threads, the last one vectorised."""
+    out: Sequence[Stmt] = body
+    for n in reversed(range(len(axes))):
+        kind = "parallel" if parallel and n == 0 else "plain"
+        simd = simd_inner and n == len(axes) - 1
+        out = [For(axes[n], const(0, "int64"), extents[n], tuple(out), kind, 1, reductions if simd else (), simd)]
+    return list(out)
+
+
+def _across(fusion: Fusion, group: Group) -> Bound:
+    """A reduction whose innermost axis is kept: blocks of columns, accumulated row by row."""
+    b = Builder(fusion)
+    first = fusion.defs[group.items[0]]
+    axes, domain = first.axes, [b.host(e) for e in first.domain]
+    length = dict(zip(axes, domain, strict=True))
+    if not first.kept or axes[-1] != first.kept[-1]:
+        return _scattered(fusion, group, b, length)
+    last = axes[-1]
+    outer = [a for a in first.kept if a != last]
+    reduced = [a for a in axes if a not in first.kept]
+    inits: list[Stmt] = []
+    inner: list[Stmt] = []
+    stores: list[Stmt] = []
+    base = sym("b0")
+    for k in group.items:
+        d = fusion.defs[k]
+        acc = b.fresh("acc")
+        inits.append(Init(acc, COMBINERS[d.combiner].accumulate.get(d.dtype, d.dtype), d.combiner, BLOCK))
+        inner.append(Accumulate(acc, d.combiner, b.body(d.body, axes, {}), sym(last) - base))  # type: ignore[arg-type]
+        name = b.fresh("t")
+        stores += [Let(name, Expr("load", (sym(last) - base,), acc, d.dtype)),
+                   Store(b.buffer(k, True), b.offset(k, [sym(a) for a in d.kept]), sym(name, d.dtype))]
+    stop = sym("b1")
+    row: list[Stmt] = [For(last, base, stop, tuple(inner), simd=True)]
+    for a in reversed(reduced):
+        row = [For(a, const(0, "int64"), length[a], tuple(row))]
+    columns = length[last]
+    end = Expr("select", (Expr("lt", (base + BLOCK, columns), None, "bool"), base + BLOCK, columns), None, "int64")
+    block: list[Stmt] = [Let("b1", end), *inits, *row, For(last, base, stop, tuple(stores), simd=True)]
+    body: list[Stmt] = [For("b0", const(0, "int64"), columns, tuple(block), "parallel", BLOCK)]
+    for n, a in reversed(list(enumerate(outer))):
+        body = [For(a, const(0, "int64"), length[a], tuple(body), "plain")]
+    return b.kernel(body, _work(fusion, group, b))
+
+
+def _scattered(fusion: Fusion, group: Group, b: Builder, length: dict[str, Expr]) -> Bound:
+    """Any other reduction: kept axes outside, reduced ones inside, whatever the strides."""
+    body: list[Stmt] = []
+    for k in group.items:
+        d = fusion.defs[k]
+        acc, name = b.fresh("acc"), b.fresh("t")
+        reduced = [a for a in d.axes if a not in d.kept]
+        loop = nest(reduced, [length[a] for a in reduced],
+                    [Accumulate(acc, d.combiner, b.body(d.body, d.axes, {}))],  # type: ignore[arg-type]
+                    simd_inner=True, parallel=False, reductions=((acc, d.combiner),))
+        stmts: list[Stmt] = [Init(acc, COMBINERS[d.combiner].accumulate.get(d.dtype, d.dtype), d.combiner), *loop,
+                             Finish(name, acc, d.combiner, d.dtype),
+                             Store(b.buffer(k, True), b.offset(k, [sym(a) for a in d.kept]), sym(name, d.dtype))]
+        body += nest(list(d.kept), [length[a] for a in d.kept], stmts) if d.kept else stmts
+    return b.kernel(body, _work(fusion, group, b))
+
+

@@ -233,7 +233,7 @@ def _across(fusion: Fusion, group: Group) -> Bound:
     end = Expr("select", (Expr("lt", (base + BLOCK, columns), None, "bool"), base + BLOCK, columns), None, "int64")
     block: list[Stmt] = [Let("b1", end), *inits, *row, For(last, base, stop, tuple(stores), simd=True)]
     body: list[Stmt] = [For("b0", const(0, "int64"), columns, tuple(block), "parallel", BLOCK)]
-    for n, a in reversed(list(enumerate(outer))):
+    for a in reversed(outer):
         body = [For(a, const(0, "int64"), length[a], tuple(body), "plain")]
     return b.kernel(body, _work(fusion, group, b))
 

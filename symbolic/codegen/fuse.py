@@ -49,6 +49,7 @@ class Fusion:
         self.defs = lowering.defs
         self.roots = set(lowering.outputs)
         self._inline_index_maps()
+        self._see_through_transposes()
         self._needed()
         self._inline_cheap()
         self._needed()
@@ -78,6 +79,20 @@ class Fusion:
         self.maps = {d.id for d in self.defs if d.index_map}
         for d in self.defs:
             self._inline_into(d, self.maps)
+
+    def _see_through_transposes(self) -> None:
+        """Let a GEMM read a transposed operand where it lies: BLAS takes a flag for that."""
+        for d in self.defs:
+            if d.kind != "gemm":
+                continue
+            sources, flags = [], []
+            for k in d.inputs:
+                p = self.defs[k]
+                flipped = (k in self.maps and len(p.kept) == 2 and p.body is not None and p.body.op == "load"
+                           and [a.arg for a in p.body.args if a.op == "sym"] == list(p.kept[::-1]))
+                sources.append(p.body.arg if flipped and p.body is not None else k)
+                flags.append(flipped)
+            d.inputs, d.transposed = tuple(sources), tuple(flags)
 
     def _inline_into(self, d: Def, wanted: set[int]) -> None:
         if d.body is not None:

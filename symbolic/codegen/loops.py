@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from symbolic.codegen.fuse import Fusion, Group
 from symbolic.codegen.kernel_ir import Accumulate, Buffer, Finish, For, Init, Kernel, Let, Stmt, Store
 from symbolic.codegen.lower import Def
-from symbolic.scalar import COMBINERS, Expr, const, cost, sym, toposort
+from symbolic.scalar import COMBINERS, Expr, Part, const, cost, sym, toposort
 
 #: columns that one pass of a reduction across rows accumulates: 4 KiB of float64, which stays in L1
 BLOCK = 512
@@ -73,8 +73,6 @@ class Builder:
                 onhost.add(n)
 
         def replace(n: Expr, args: tuple[Expr, ...]) -> Expr | None:
-            if n in onhost:
-                return n
             if n.op == "load":
                 if n.arg in known:
                     return sym(known[n.arg], n.dtype)
@@ -87,8 +85,8 @@ class Builder:
                 done[n] = n
                 continue
             args = tuple(self.host(a) if a in onhost else done[a] for a in n.args)
-            raw = tuple(n.args)
-            done[n] = replace(n, args) or (n if args == raw else Expr(n.op, args, n.arg, n.dtype))
+            new = replace(n, args)
+            done[n] = Expr(n.op, args, n.arg, n.dtype) if new is None else new
         out = done[e]
         return self.host(out) if out in onhost else out
 
@@ -255,3 +253,25 @@ def _scattered(fusion: Fusion, group: Group, b: Builder, length: dict[str, Expr]
     return b.kernel(body, _work(fusion, group, b))
 
 
+def build_part(fusion: Fusion, d: Def, part: Part) -> Bound:
+    """Return the kernel that writes one part of a scatter; repeated indices count in order, so no threads."""
+    b = Builder(fusion)
+    axes = [f"i{n}" for n in range(len(part.extents))]
+    value, name = b.body(part.body, axes, {}), b.fresh("t")
+    index = [b.body(e, axes, {}) for e in part.index]
+    stmts: list[Stmt] = [Let(name, value), Store(b.buffer(d.id, True), b.offset(d.id, index), sym(name, value.dtype),
+                                                 part.accumulate)]
+    extents = [b.host(e) for e in part.extents]
+    work = _total(extents) * const(cost(part.body) + 2, "int64")
+    return b.kernel(nest(axes, extents, stmts, parallel=False), work)
+
+
+def build_check(fusion: Fusion, d: Def) -> Bound:
+    """Return the kernel that finds the first flat index at which a check fails (2**62 when it holds)."""
+    b = Builder(fusion)
+    assert d.body is not None
+    loop = nest(d.axes, [b.host(e) for e in d.domain], [Accumulate("acc0", "min", b.body(d.body, d.axes, {}))],
+                simd_inner=True, parallel=False, reductions=(("acc0", "min"),))
+    stmts: list[Stmt] = [Init("acc0", "int64", "min"), *loop, Finish("t0", "acc0", "min", "int64"),
+                         Store(b.buffer(d.id, True), const(0, "int64"), sym("t0"))]
+    return b.kernel(stmts, _total([b.host(e) for e in d.domain]) * const(4, "int64"))

@@ -55,6 +55,7 @@ class Def:
     check: Check | None = None
     detail: tuple[Expr, ...] = ()
     outputs: tuple[int, ...] = field(default=())
+    transposed: tuple[bool, ...] = ()
 
     @property
     def label(self) -> str:

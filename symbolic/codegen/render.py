@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from symbolic.codegen.kernel_ir import Accumulate, Finish, For, Init, Kernel, Let, Stmt, Store
 from symbolic.codegen.printer import CTYPES, literal, operation, parenthesised
+from symbolic.errors import NotSupported
 from symbolic.scalar import COMBINERS, Expr, cost, sym, toposort
 from symbolic.types import is_complex, is_float
 
@@ -51,7 +52,7 @@ class Renderer:
             if n.op == "load" and (n.arg in self.written or n.arg in self.blocks) and hoisting:
                 movable[n] = False
         for n in order:
-            if n in names or not n.args or not movable[n]:
+            if n in names or not n.args or not movable[n] or (n in roots and not hoisting and uses[n] == 0):
                 continue
             heavy = n.op == "load" or cost(n) >= _WORTH_A_NAME and n.op not in ("load",)
             frontier = hoisting and heavy and any(not movable[p] for p in _parents(n, order))
@@ -89,7 +90,11 @@ class Renderer:
                 bound.add(s.name)
             elif isinstance(s, Store):
                 self._bind([s.value], depth, names, bound)
-                self._emit(depth, f"{s.buffer}[{self._expr(s.offset, names)}] = {self._expr(s.value, names)};")
+                target = f"{s.buffer}[{self._expr(s.offset, names)}]"
+                value = self._expr(s.value, names)
+                if s.accumulate not in (None, "add"):
+                    raise NotSupported(f"the C target doesn't scatter with {s.accumulate}")
+                self._emit(depth, f"{target} {'+=' if s.accumulate else '='} {value};")
             elif isinstance(s, Init):
                 self._init(s, depth, bound)
             elif isinstance(s, Accumulate):

@@ -1,0 +1,283 @@
+"""Stage *render*: the fused steps become one C function, ``symbolic_run``, which a person can read."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from symbolic.codegen.fuse import Fusion, Group
+from symbolic.codegen.loops import Bound, build, build_check, build_part
+from symbolic.codegen.lower import BLAS_TYPES, Def, Lowering
+from symbolic.codegen.printer import CTYPES, literal, operation, parenthesised
+from symbolic.codegen.render import render_kernel
+from symbolic.errors import NotSupported
+from symbolic.infer import Guard
+from symbolic.scalar import Expr, const
+from symbolic.scalar import toposort as expr_toposort
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_ENVIRONMENT = jinja2.Environment(loader=jinja2.FileSystemLoader(_TEMPLATES), undefined=jinja2.StrictUndefined,
+                                  trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a positive return code of the program means."""
+
+    message: str
+    error: type[Exception]
+    node: Any
+    details: int
+    broadcast: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass
+class Program:
+    """C text with what its host must know to call it."""
+
+    source: str
+    constants: list[np.ndarray]
+    failures: list[Failure]
+    kernels: int
+
+
+class Writer:
+    """Writes ``symbolic_run`` for one fused graph."""
+
+    def __init__(self, lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], openmp: bool) -> None:
+        self.lowering, self.fusion, self.openmp = lowering, fusion, openmp
+        self.defs = fusion.defs
+        self.lines: list[str] = []
+        self.failures: list[Failure] = []
+        self.texts: dict[str, tuple[str, list[str]]] = {}
+        self.slots: dict[int, int] = {}
+        for slot, k in enumerate(lowering.outputs):
+            if self.defs[k].kind in ("map", "reduce", "scatter", "gemm") and k not in self.slots:
+                self.slots[k] = slot
+        self.constants: list[np.ndarray] = []
+        self.ready: set[int] = set()
+        self._leaves()
+        self.waiting = [(g, {n.arg for n in expr_toposort([c := lowering.host(g.condition)]) if n.op == "load"}, c)
+                        for g in guards]
+        self._guards()
+        for step in fusion.steps:
+            self._step(step)
+            self._guards()
+        self._copies()
+
+    # ------------------------------------------------------------------------------------- host text
+
+    def host(self, e: Expr) -> str:
+        """Return a host expression as C."""
+        done: dict[Expr, str] = {}
+        for n in expr_toposort([e]):
+            if n.op == "const":
+                done[n] = literal(n.arg, n.dtype)
+            elif n.op == "sym":
+                k, _, a = n.arg[1:].partition("_")
+                done[n] = f"in[{k}].shape[{a}]"
+            elif n.op == "load":
+                index = self._flat(n.arg, [done[a] for a in n.args])
+                done[n] = f"p{n.arg}[{index}]"
+            else:
+                done[n] = operation(n, [parenthesised(a, done[a]) for a in n.args])
+        return done[e]
+
+    def _flat(self, k: int, index: list[str]) -> str:
+        text = "0"
+        for n, i in zip(self.defs[k].extents, index, strict=True):
+            text = f"({text}) * ({self.host(n)}) + ({i})" if text != "0" else i
+        return text
+
+    def _count(self, d: Def) -> str:
+        total: Expr = const(1, "int64")
+        for n in d.extents:
+            total = total * n
+        return self.host(total)
+
+    # ---------------------------------------------------------------------------------------- leaves
+
+    def _leaves(self) -> None:
+        live = set(self.fusion.order)
+        n = len(self.lowering.graph.inputs)
+        for d in self.defs:
+            if d.kind == "const" and d.id in live:
+                place = n + len(self.constants)
+                self.constants.append(d.variable.data)  # type: ignore[union-attr]
+            elif d.kind == "input":
+                place = d.id
+                if d.id not in live:
+                    continue
+            else:
+                continue
+            c = CTYPES[d.dtype]
+            self.lines.append(f"const {c} *p{d.id} = in[{place}].data; /* {_comment(d)} */")
+            self.ready.add(d.id)
+
+    def _guards(self) -> None:
+        rest = []
+        for g, needs, condition in self.waiting:
+            if not needs <= self.ready:
+                rest.append((g, needs, condition))
+                continue
+            detail = [self.host(self.lowering.host(e)) for e in g.detail]
+            self._fail(f"!({self.host(condition)})", detail,
+                       Failure(g.message, g.error, g.node, len(detail), g.broadcast))
+        self.waiting = rest
+
+    def _fail(self, condition: str, detail: list[str], failure: Failure) -> None:
+        self.failures.append(failure)
+        saves = " ".join(f"rt->detail[{k}] = {text};" for k, text in enumerate(detail[:4]))
+        self.lines.append(f"if ({condition}) {{ {saves} return {len(self.failures)}; }}")
+
+    # ----------------------------------------------------------------------------------------- steps
+
+    def _step(self, step: Any) -> None:
+        if isinstance(step, Group):
+            bound = build(self.fusion, step)
+            notes = [_comment(self.defs[k]) for k in step.items]
+            self._call(bound, notes)
+            return
+        d: Def = step
+        if d.kind == "view":
+            self.lines.append(f"const {CTYPES[d.dtype]} *p{d.id} = p{d.base}; /* {_comment(d)} */")
+            self.ready.add(d.id)
+        elif d.kind == "gemm":
+            self._gemm(d)
+        elif d.kind == "scatter":
+            self._scatter(d)
+        elif d.kind == "check":
+            self._check(d)
+        else:
+            raise NotSupported(f"the C target doesn't run {d.node.op if d.node else d.kind}")
+
+    def _allocate(self, d: Def) -> None:
+        if d.id in self.ready:
+            return
+        self.ready.add(d.id)
+        c = CTYPES[d.dtype]
+        slot = self.slots.get(d.id)
+        if slot is None:
+            size = f"({self._count(d)}) * (int64_t)sizeof({c})"
+            self.lines.append(f"{c} *p{d.id} = rt->scratch(rt, {size});")
+        else:
+            self._output(slot, d, f"{c} *p{d.id}")
+        self.lines.append(f"if (!p{d.id}) return -1;")
+
+    def _output(self, slot: int, d: Def, target: str) -> None:
+        shape = ", ".join(self.host(n) for n in d.extents) or "0"
+        self.lines.append(f"{target} = rt->output(rt, {slot}, (const int64_t[]){{{shape}}});")
+
+    def _call(self, bound: Bound, notes: list[str]) -> None:
+        for k, b in zip(bound.buffers, bound.kernel.buffers, strict=True):
+            if b.written:
+                self._allocate(self.defs[k])
+        text = render_kernel(bound.kernel, "KERNEL", openmp=self.openmp)
+        if text not in self.texts:
+            self.texts[text] = (f"k{len(self.texts)}", [])
+        name, seen = self.texts[text]
+        seen.append("; ".join(dict.fromkeys(notes)))
+        values = [self.host(e) for e in bound.params]
+        work = self._work(bound, values)
+        args = [f"p{k}" for k in bound.buffers] + values + [f"{work} > 200000 ? threads : 1"]
+        self.lines.append(f"rt->begin(rt, (double)({work}));")
+        self.lines.append(f"{name}({', '.join(args)});")
+
+    def _work(self, bound: Bound, values: list[str]) -> str:
+        table = dict(zip((n for n, _ in bound.kernel.params), values, strict=True))
+        done: dict[Expr, str] = {}
+        for n in expr_toposort([bound.kernel.work]):
+            if n.op == "const":
+                done[n] = literal(n.arg, n.dtype)
+            elif n.op == "sym":
+                done[n] = table[n.arg]
+            else:
+                done[n] = "(" + operation(n, [parenthesised(a, done[a]) for a in n.args]) + ")"
+        return done[bound.kernel.work]
+
+    def _gemm(self, d: Def) -> None:
+        self._allocate(d)
+        a, b = (self.defs[k] for k in d.inputs)
+        ta, tb = d.transposed or (False, False)
+        one = const(1, "int64")
+        ra, rb = len(a.extents), len(b.extents)
+        m = one if ra == 1 else a.extents[1] if ta else a.extents[0]
+        k = a.extents[0] if ra == 1 or ta else a.extents[1]
+        n = one if rb == 1 else b.extents[0] if tb else b.extents[1]
+        lda = a.extents[-1]
+        ldb = one if rb == 1 else b.extents[-1]
+        c = CTYPES[d.dtype]
+        h = [self.host(e) for e in (m, n, k, lda, ldb)]
+        self.lines.append(f"/* {_comment(d)} */")
+        self.lines.append(f"rt->begin(rt, (double)({h[0]}) * ({h[1]}) * ({h[2]}));")
+        self.lines.append(f"rt->gemm('{BLAS_TYPES[d.dtype]}', {int(ta)}, {int(tb)}, {h[0]}, {h[1]}, {h[2]}, "
+                          f"&({c}){{1}}, p{a.id}, {h[3]}, p{b.id}, {h[4]}, &({c}){{0}}, p{d.id}, {h[1]});")
+
+    def _scatter(self, d: Def) -> None:
+        self._allocate(d)
+        if d.base is not None:
+            self.lines.append(f"memcpy(p{d.id}, p{d.base}, ({self._count(d)}) * sizeof({CTYPES[d.dtype]}));")
+        for part in d.parts:
+            self._call(build_part(self.fusion, d, part), [_comment(d)])
+
+    def _check(self, d: Def) -> None:
+        self.lines.append(f"int64_t p{d.id}[1];")
+        self.ready.add(d.id)
+        self._call(build_check(self.fusion, d), [f"check: {d.check.message}"])  # type: ignore[union-attr]
+        self.lines.append(f"if (p{d.id}[0] < ((int64_t)1 << 62)) {{")
+        rest = f"p{d.id}[0]"
+        for a, n in reversed(list(zip(d.axes, d.domain, strict=True))):
+            extent = self.host(n)
+            self.lines.append(f"    const int64_t {a} = ({rest}) % ({extent}); (void){a};")
+            rest = f"({rest}) / ({extent})"
+        detail = [self._at(e, d.axes) for e in d.detail]
+        self.failures.append(Failure(d.check.message, d.check.error, d.node, len(detail)))  # type: ignore[union-attr]
+        for k, text in enumerate(detail[:4]):
+            self.lines.append(f"    rt->detail[{k}] = {text};")
+        self.lines.append(f"    return {len(self.failures)};")
+        self.lines.append("}")
+
+    def _at(self, e: Expr, axes: Sequence[str]) -> str:
+        done: dict[Expr, str] = {}
+        for n in expr_toposort([e]):
+            if n.op == "sym" and n.arg in axes:
+                done[n] = n.arg
+            elif n.op == "load":
+                done[n] = f"p{n.arg}[{self._flat(n.arg, [done[a] for a in n.args])}]"
+            elif not n.args:
+                done[n] = self.host(n)
+            else:
+                done[n] = operation(n, [parenthesised(a, done[a]) for a in n.args])
+        return f"(int64_t)({done[e]})"
+
+    def _copies(self) -> None:
+        """Outputs that are inputs, views, or another output get memory of their own."""
+        for slot, k in enumerate(self.lowering.outputs):
+            if self.slots.get(k) == slot:
+                continue
+            d = self.defs[k]
+            self._output(slot, d, f"void *q{slot}")
+            self.lines.append(f"if (!q{slot}) return -1;")
+            self.lines.append(f"memcpy(q{slot}, p{k}, ({self._count(d)}) * sizeof({CTYPES[d.dtype]}));")
+
+
+def _comment(d: Def) -> str:
+    loc = None if d.node is None else d.node.loc
+    text = f"{d.label}: {d.variable.type}" if d.variable is not None else d.label
+    if loc is not None:
+        text += f"  [{Path(loc.file).name}:{loc.line}: {loc.text}]"
+    return text.replace("*/", "* /").replace("\n", " ")
+
+
+def write(lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], title: str, openmp: bool = True) -> Program:
+    """Return the program of a fused graph."""
+    w = Writer(lowering, fusion, guards, openmp)
+    prelude = (_TEMPLATES / "prelude.h").read_text() + "\n" + (_TEMPLATES / "runtime.h").read_text()
+    kernels = [{"notes": notes, "text": text.replace("KERNEL", name, 1)} for text, (name, notes) in w.texts.items()]
+    source = _ENVIRONMENT.get_template("program.c.j2").render(
+        title=title.replace("*/", "* /"), prelude=prelude, kernels=kernels, body=w.lines)
+    return Program(source, w.constants, w.failures, len(kernels))

@@ -1,0 +1,63 @@
+#include <complex.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+/* NumPy's integer division: rounds down, and anything divided by zero is zero. */
+#define SYM_INT(T, S)                                                                              \
+    static inline T sym_floordiv_##S(T x, T y)                                                     \
+    {                                                                                              \
+        if (y == 0) return 0;                                                                      \
+        if ((T)-1 < 0 && y == (T)-1) return (T)(0 - (uint64_t)x);                                  \
+        T q = (T)(x / y);                                                                          \
+        return (x % y != 0 && (x < 0) != (y < 0)) ? (T)(q - 1) : q;                                \
+    }                                                                                              \
+    static inline T sym_mod_##S(T x, T y)                                                          \
+    {                                                                                              \
+        if (y == 0 || ((T)-1 < 0 && y == (T)-1)) return 0;                                         \
+        T r = (T)(x % y);                                                                          \
+        return (r != 0 && (r < 0) != (y < 0)) ? (T)(r + y) : r;                                    \
+    }                                                                                              \
+    static inline T sym_pow_##S(T x, T n)                                                          \
+    {                                                                                              \
+        if (n < 0) return x == 1 ? 1 : ((T)-1 < 0 && x == (T)-1) ? ((n & 1) ? x : (T)1) : 0;       \
+        uint64_t result = 1, base = (uint64_t)x;                                                   \
+        for (uint64_t k = (uint64_t)n; k != 0; k >>= 1, base *= base)                              \
+            if (k & 1) result *= base;                                                             \
+        return (T)result;                                                                          \
+    }
+SYM_INT(int8_t, i8)
+SYM_INT(int16_t, i16)
+SYM_INT(int32_t, i32)
+SYM_INT(int64_t, i64)
+SYM_INT(uint8_t, u8)
+SYM_INT(uint16_t, u16)
+SYM_INT(uint32_t, u32)
+SYM_INT(uint64_t, u64)
+
+static inline uint64_t sym_to_u64(double x) { return x < 0 ? (uint64_t)(int64_t)x : (uint64_t)x; }
+
+/* NumPy's float remainder has the sign of the divisor; its floor division is consistent with it. */
+#define SYM_FLOAT(T, F)                                                                            \
+    static inline T sym_mod##F(T x, T y)                                                           \
+    {                                                                                              \
+        T r = fmod##F(x, y);                                                                       \
+        if (y == 0) return r;                                                                      \
+        if (r != 0) return ((y < 0) != (r < 0)) ? r + y : r;                                       \
+        return copysign##F(0, y);                                                                  \
+    }                                                                                              \
+    static inline T sym_floordiv##F(T x, T y)                                                      \
+    {                                                                                              \
+        if (y == 0) return x / y;                                                                  \
+        T r = fmod##F(x, y), q = (x - r) / y;                                                      \
+        if (r != 0 && (y < 0) != (r < 0)) q -= 1;                                                  \
+        if (q == 0) return copysign##F(0, x / y);                                                  \
+        T whole = floor##F(q);                                                                     \
+        return q - whole > (T)0.5 ? whole + 1 : whole;                                             \
+    }
+SYM_FLOAT(float, f)
+SYM_FLOAT(double, )
+
+static inline float _Complex sym_complexf(float re, float im) { return CMPLXF(re, im); }
+static inline double _Complex sym_complex(double re, double im) { return CMPLX(re, im); }

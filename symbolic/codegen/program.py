@@ -61,8 +61,11 @@ class Writer:
         self.constants: list[np.ndarray] = []
         self.ready: set[int] = set()
         self._leaves()
-        self.waiting = [(g, {n.arg for n in expr_toposort([c := lowering.host(g.condition)]) if n.op == "load"}, c)
-                        for g in guards]
+        self.waiting = []
+        for g in guards:
+            condition = lowering.host(g.condition)
+            needs = {n.arg for n in expr_toposort([condition]) if n.op == "load"}
+            self.waiting.append((g, needs, condition))
         self._guards()
         for step in fusion.steps:
             self._step(step)

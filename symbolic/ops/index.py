@@ -1,0 +1,321 @@
+"""Reading parts of arrays: integers, slices and integer arrays, by NumPy's rules."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symbolic import errors
+from symbolic.graph import Constant, Op, Variable, as_tensor_variable, constant, describe
+from symbolic.ops.elementwise import Cast, cast_to, match_dtype
+from symbolic.ops.region import ARRAY, VAR, IdxList, Region, Slice, extent_of, region_of
+from symbolic.scalar import Check, Expr, IndexLambda, axis, binary, cast, load
+from symbolic.source import caller
+from symbolic.types import TensorType, is_discrete, is_integer
+
+
+# ------------------------------------------------------------------------------------------------ ops
+
+
+class Subtensor(Op):
+    """``x[ints and slices]``.
+
+    Parameters
+    ----------
+    idx_list : tuple
+        One entry an axis: an int, a :class:`Slice`, or :data:`VAR` for an integer that is an input.
+    """
+
+    __props__: tuple[str, ...] = ("idx_list",)
+    is_index_map = True
+
+    def __init__(self, idx_list: IdxList) -> None:
+        self.idx_list = idx_list
+
+    def __str__(self) -> str:
+        return f"{self.name}{{{', '.join(map(str, self.idx_list))}}}"
+
+    def region(self, types: Sequence[TensorType], first: int = 1) -> Region:
+        """Return the region of `x`; the index inputs begin at number `first`."""
+        return region_of(self.idx_list, types[0], types[first:], first)
+
+    def infer_type(self, *types: TensorType) -> tuple[TensorType, ...]:
+        return (TensorType(types[0].dtype, self.region(types).known),)
+
+    def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
+        return (self.region(types).extents,)
+
+    def checks(self, *types: TensorType) -> tuple[Check, ...]:
+        return self.region(types).checks
+
+    def compute(self, *types: TensorType) -> IndexLambda:
+        return IndexLambda(load(0, self.region(types).index, types[0].dtype))
+
+    def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
+                 gouts: Sequence[Variable | None]) -> list[Variable | None]:
+        x, *idx = inputs
+        nothing: list[Variable | None] = [None] * len(idx)
+        if gouts[0] is None or is_discrete(x.dtype):
+            return [None, *nothing]
+        return [INTO_ZEROS[0](self, x, match_dtype(gouts[0], x.dtype), idx), *nothing]
+
+    def connection_pattern(self, node: Any) -> list[list[bool]]:
+        return [[True]] + [[False]] * (node.nin - 1)
+
+
+#: Set by `ops.scatter`: ``(op, x, g, idx)`` gives zeros like x with `g` added where the key points.
+INTO_ZEROS: list[Any] = []
+
+
+class AdvancedSubtensor(Subtensor):
+    """``x[integer arrays, ints and slices]``.
+
+    Parameters
+    ----------
+    idx_list : tuple
+        As for :class:`Subtensor`, and :data:`ARRAY` for an integer array that is an input.
+    mode : {'raise', 'clip', 'wrap'}
+        What becomes of an index out of range.
+    """
+
+    __props__ = ("idx_list", "mode")
+    is_index_map = False
+
+    def __init__(self, idx_list: IdxList, mode: str = "raise") -> None:
+        super().__init__(idx_list)
+        self.mode = mode
+
+    def region(self, types: Sequence[TensorType], first: int = 1) -> Region:
+        return region_of(self.idx_list, types[0], types[first:], first, self.mode)
+
+
+class BoundedIndex(Op):
+    """An integer array, unchanged, that must lie in ``0 <= y < x.shape[axis]`` of a second input."""
+
+    __props__ = ("axis",)
+    name = "bounded_index"
+    is_index_map = True
+
+    def __init__(self, axis: int) -> None:
+        self.axis = axis
+
+    def infer_type(self, *types: TensorType) -> tuple[TensorType, ...]:
+        return (types[0],)
+
+    def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
+        return (tuple(extent_of(0, types[0], a) for a in range(types[0].ndim)),)
+
+    def checks(self, *types: TensorType) -> tuple[Check, ...]:
+        p = cast(self.compute(*types).body, "int64")
+        n = extent_of(1, types[1], self.axis)
+        return (Check(binary("and", binary("le", 0, p), p < n), "index {0} is out of bounds for {1} classes",
+                      self.infer_shape(*types)[0], (p, n), error=errors.IndexOutOfBounds),)
+
+    def compute(self, *types: TensorType) -> IndexLambda:
+        return IndexLambda(load(0, [axis(a) for a in range(types[0].ndim)], types[0].dtype))
+
+    def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
+                 gouts: Sequence[Variable | None]) -> list[Variable | None]:
+        return [None, None]
+
+
+# ------------------------------------------------------------------------------------------------ keys
+
+
+def getitem(x: Any, key: Any) -> Variable:
+    """Return ``x[key]``.
+
+    Parameters
+    ----------
+    x : Variable
+    key : int, slice, None, Ellipsis, integer array, or a tuple of them
+        Integers, bounds and arrays may be symbolic. Negative ones count from the end; slices are clipped to the
+        axis, and integers out of range are an error when the function runs.
+
+    Returns
+    -------
+    Variable
+        Of the dtype of `x`, with the axes that NumPy would give.
+
+    Raises
+    ------
+    RankError
+        If there are more indices than axes.
+    DTypeError
+        If an index isn't an integer.
+    IndexOutOfBounds
+        If an integer is known to be out of range.
+
+    Examples
+    --------
+    >>> x = TensorType("float32", (None, 5))("x")
+    >>> getitem(x, (slice(None), slice(1, None, 2))).type
+    TensorType(float32, (?, 2))
+    """
+    x = as_tensor_variable(x)
+    entries = _expanded(x, key)
+    new_axes = [k for k, e in enumerate(entries) if e is None]
+    plain = [e for e in entries if e is not None]
+    if any(_is_array(e) for e in plain):
+        if new_axes:
+            # as full slices of an axis put there first, they take part in NumPy's rule for where axes go
+            pattern: list[Any] = []
+            for e in entries:
+                pattern.append("x" if e is None else len([p for p in pattern if p != "x"]))
+            x = DIMSHUFFLE[0](x, pattern)
+            plain = [slice(None) if e is None else e for e in entries]
+        return _apply(x, plain)
+    whole = all(isinstance(e, slice) and e == slice(None) for e in plain)
+    out = x if whole and new_axes else _apply(x, plain)
+    if not new_axes:
+        return out
+    pattern = []
+    kept = 0
+    for e in entries:
+        if e is None:
+            pattern.append("x")
+        elif isinstance(e, slice):
+            pattern.append(kept)
+            kept += 1
+    return DIMSHUFFLE[0](out, pattern)
+
+
+def _expanded(x: Variable, key: Any) -> list[Any]:
+    """Return `key` as a list with one entry an axis of `x`, and None for each new axis."""
+    entries = [_entry(x, e) for e in (key if isinstance(key, tuple) else (key,))]
+    given = sum(e is not None and e is not Ellipsis for e in entries)
+    dots = [k for k, e in enumerate(entries) if e is Ellipsis]
+    if len(dots) > 1:
+        raise _bad(errors.RankError, x, "an index may hold one Ellipsis (...)")
+    if given > x.ndim:
+        raise _bad(errors.RankError, x, f"too many indices: {given} for {x.ndim} dimensions")
+    at = dots[0] if dots else len(entries)
+    entries[at:at + len(dots)] = [slice(None)] * (x.ndim - given)
+    return entries
+
+
+def _entry(x: Variable, e: Any) -> Any:
+    """Return one entry of a key as None, Ellipsis, slice, int, or an integer Variable."""
+    if e is None or e is Ellipsis or isinstance(e, slice):
+        return e
+    if isinstance(e, (int, np.integer)) and not isinstance(e, (bool, np.bool_)):
+        return int(e)
+    if isinstance(e, (list, tuple)) and len(e) == 0:
+        e = np.zeros(0, "int64")
+    v = as_tensor_variable(e)
+    if v.dtype == "bool":
+        if isinstance(v, Constant) and v.ndim == 1:
+            return constant(np.flatnonzero(v.data))
+        raise _bad(errors.NotSupported, x, f"boolean masks aren't supported as an index, got {describe(v)}",
+                   "use T.switch(mask, a, b), or integer indices")
+    if not is_integer(v.dtype):
+        raise _bad(errors.DTypeError, x, f"an index must be an integer, got {describe(v)}",
+                   "cast it: T.cast(index, 'int64')")
+    if v.ndim == 0:
+        value = _known_int(v)
+        return v if value is None else value
+    return v
+
+
+def _known_int(v: Variable) -> int | None:
+    while v.owner is not None and isinstance(v.owner.op, Cast) and is_integer(v.owner.inputs[0].dtype):
+        v = v.owner.inputs[0]
+    return int(v.data) if isinstance(v, Constant) else None
+
+
+def _bad(kind: type[errors.SymbolicError], x: Variable, text: str, hint: str | None = None) -> errors.SymbolicError:
+    return kind(errors.message("getitem", text, (describe(x),), caller(), hint))
+
+
+def _is_array(e: Any) -> bool:
+    return isinstance(e, Variable) and e.ndim > 0
+
+
+def _apply(x: Variable, entries: Sequence[Any], mode: str = "raise") -> Variable:
+    """Apply the op for a key of slices, ints and integer variables, one an axis."""
+    idx_list: list[Any] = []
+    inputs: list[Variable] = []
+
+    def bound(b: Any) -> Any:
+        if b is None:
+            return None
+        e = _entry(x, b)
+        if isinstance(e, int):
+            return e
+        if not isinstance(e, Variable) or e.ndim != 0:
+            raise _bad(errors.DTypeError, x, f"a bound of a slice must be an integer scalar, got {b!r}")
+        inputs.append(cast_to(e, "int64"))
+        return VAR
+
+    for a, e in enumerate(entries):
+        if isinstance(e, slice):
+            made = Slice(bound(e.start), bound(e.stop), bound(e.step))
+            if made.step == 0:
+                raise _bad(errors.ShapeError, x, f"the step of the slice on axis {a} is zero")
+            idx_list.append(Slice(None if made.start == 0 and made.step in (None, 1) else made.start, made.stop,
+                                  None if made.step == 1 else made.step))
+        elif _is_array(e):
+            _check_constant(x, a, e, mode)
+            idx_list.append(ARRAY)
+            inputs.append(e)
+        else:
+            idx_list.append(bound(e))
+    if ARRAY in idx_list:
+        return AdvancedSubtensor(tuple(idx_list), mode)(x, *inputs)
+    return Subtensor(tuple(idx_list))(x, *inputs)
+
+
+def _check_constant(x: Variable, a: int, index: Variable, mode: str) -> None:
+    n = x.type.shape[a]
+    if mode != "raise" or n is None or not isinstance(index, Constant):
+        return
+    wrong = index.data[(index.data < -n) | (index.data >= n)]
+    if wrong.size:
+        raise _bad(errors.IndexOutOfBounds, x, f"index {wrong.flat[0]} is out of bounds for axis {a} with extent {n}")
+
+
+def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Variable:
+    """Return elements of `x` along an axis, as ``numpy.take``.
+
+    Parameters
+    ----------
+    x : Variable
+    indices : integer array of any rank
+    axis : int, optional
+        None takes from the flattened array.
+    mode : {'raise', 'clip', 'wrap'}
+        What becomes of an index out of range: an error, the nearest valid one, or counted round.
+
+    Returns
+    -------
+    Variable
+        The axes of `indices` stand in the place of `axis`.
+
+    Raises
+    ------
+    RankError
+        If there is no such axis.
+
+    Examples
+    --------
+    >>> x = TensorType("float32", (4, 5))("x")
+    >>> take(x, [[0, 2]], axis=1).type
+    TensorType(float32, (4, 1, 2))
+    """
+    x = as_tensor_variable(x)
+    if mode not in ("raise", "clip", "wrap"):
+        raise ValueError(f"mode must be 'raise', 'clip' or 'wrap', got {mode!r}")
+    if axis is None:
+        x, axis = flatten(x), 0
+    if not -x.ndim <= axis < x.ndim:
+        raise errors.RankError(errors.message("take", f"axis {axis} is out of range", (describe(x),), caller()))
+    axis %= x.ndim
+    e = _entry(x, indices)
+    if mode != "raise" and not _is_array(e):
+        # the modes are those of index arrays: take through one of extent 1
+        return getitem(take(x, as_tensor_variable([e]), axis, mode), (*[slice(None)] * axis, 0))
+    return _apply(x, [e if a == axis else slice(None) for a in range(x.ndim)], mode)
+
+
+Variable.__getitem__ = getitem  # type: ignore[attr-defined]

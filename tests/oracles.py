@@ -33,5 +33,5 @@ ELEMENTWISE = {
     "erfcinv": special.erfcinv, "gamma": special.gamma, "gammaln": special.gammaln, "psi": special.psi,
     "tri_gamma": lambda x: special.polygamma(1, x), "sigmoid": special.expit,
     "softplus": _long(lambda x: np.logaddexp(x, 0)), "real": np.real, "imag": np.imag, "conj": np.conj,
-    "angle": np.angle, "complex": lambda x, y: x + 1j * y,
+    "relu": lambda x: np.maximum(x, 0), "angle": np.angle, "complex": lambda x, y: x + 1j * y,
 }

@@ -313,6 +313,8 @@ def _sigmoid(x: Expr) -> Expr:
 sigmoid: Row = _float_row("sigmoid", lambda x, y: (y * sigmoid(-x),), "1/(1 + exp(-x)).", (-6, 6), body=_sigmoid)
 softplus: Row = _float_row("softplus", lambda x, y: (sigmoid(x),), "log(1 + exp(x)).", (-6, 6),
                       body=lambda x: scalar.maximum(x, 0.0) + unary("log1p", unary("exp", -unary("abs", x))))
+relu = row("relu", lambda x: scalar.maximum(x, 0), lambda x, y: (0.5 * (1 + sgn(x)),),
+           doc="x where positive, else 0; the derivative at 0 is 0.5, as in Theano.")
 
 
 # --------------------------------------------------------------------------------------------- complex

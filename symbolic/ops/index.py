@@ -14,7 +14,6 @@ from symbolic.scalar import Check, Expr, IndexLambda, axis, binary, cast, load
 from symbolic.source import caller
 from symbolic.types import TensorType, is_discrete, is_integer
 
-
 # ------------------------------------------------------------------------------------------------ ops
 
 

@@ -30,7 +30,7 @@ class Kind(NamedTuple):
 
 
 def choice(*names: Any, **aliases: Any) -> Kind:
-    """Return the kind of a setting that is one of `names`; text such as ``'none'`` or ``'true'`` stands for the value."""
+    """Return the kind of a setting that is one of `names`; ``'none'`` and ``'true'`` are understood."""
     table = {str(n).lower() if not isinstance(n, str) else n: n for n in names} | aliases
 
     def parse(value: Any) -> Any:

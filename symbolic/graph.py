@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import types as pytypes
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,14 @@ from symbolic import errors
 from symbolic.scalar import Check, Expr, IndexLambda, Scatter
 from symbolic.source import SourceLoc, caller
 from symbolic.types import TensorType, promote, weak_dtype
+
+
+def _symbolic_operator(self: Any, other: Any) -> Any:
+    """Stand for an operator when types are checked."""
+
+
+def _symbolic_unary(self: Any) -> Any:
+    """Stand for a unary operator when types are checked."""
 
 
 class Variable:
@@ -37,6 +45,14 @@ class Variable:
     __slots__ = ("__weakref__", "_tag", "index", "loc", "name", "owner", "type")
     __array_priority__ = 1000
     __array_ufunc__ = None  # so that ndarray * Variable calls Variable.__rmul__
+
+    if TYPE_CHECKING:  # installed from tables by ops.operators; checkers can't see that
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _symbolic_operator
+        __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _symbolic_operator
+        __pow__ = __rpow__ = __matmul__ = __rmatmul__ = _symbolic_operator
+        __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = _symbolic_operator
+        __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = _symbolic_operator
+        __neg__ = __abs__ = __invert__ = _symbolic_unary
 
     def __init__(self, type: TensorType, owner: Apply | None = None, index: int | None = None,
                  name: str | None = None, loc: SourceLoc | None = None) -> None:

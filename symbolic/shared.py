@@ -1,0 +1,110 @@
+"""Shared variables: values that live between calls and that functions update."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from symbolic import errors
+from symbolic.graph import Variable
+from symbolic.types import TensorType
+
+
+class Container:
+    """Holds the array of a shared variable; clones share it."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: np.ndarray) -> None:
+        self.value = value
+
+
+class SharedVariable(Variable):
+    """A variable with a value of its own.
+
+    Attributes
+    ----------
+    container : Container
+    default_update : Variable or None
+        The update that functions make unless told otherwise.
+    """
+
+    __slots__ = ("container", "default_update")
+
+    def __init__(self, type: TensorType, container: Container, name: str | None = None) -> None:
+        super().__init__(type, name=name)
+        self.container = container
+        self.default_update: Any = None
+
+    def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> np.ndarray:
+        """Return the value: a copy, or with `borrow` the array itself."""
+        value = self.container.value
+        return value if borrow else value.copy()
+
+    def set_value(self, new_value: Any, borrow: bool = False) -> None:
+        """Replace the value by one of the same dtype and rank.
+
+        Raises
+        ------
+        DTypeError, RankError, ShapeError
+            If `new_value` doesn't fit the type; the old value stays.
+        """
+        try:
+            array = self.type.filter(new_value)
+        except errors.SymbolicError as error:
+            raise type(error)(errors.message("set_value", str(error), (str(self),), self.loc)) from None
+        self.container.value = _owned(array, borrow)
+
+    def zero(self, borrow: bool = False) -> None:
+        """Set every element to 0."""
+        self.container.value = np.zeros_like(self.container.value)
+
+    def clone(self) -> SharedVariable:
+        """Return another variable on the same storage."""
+        made = SharedVariable(self.type, self.container, self.name)
+        made.default_update = self.default_update
+        return made
+
+
+def _owned(array: np.ndarray, borrow: bool) -> np.ndarray:
+    if borrow and array.flags.c_contiguous and array.flags.aligned and array.flags.writeable:
+        return array
+    return np.array(array, order="C")
+
+
+def shared(value: Any, name: str | None = None, strict: bool = False, allow_downcast: bool | None = None,
+           borrow: bool = False, broadcastable: Any = None, dtype: Any = None) -> SharedVariable:
+    """Return a shared variable that starts at `value`.
+
+    Parameters
+    ----------
+    value : array_like
+        Extents are free to change in later calls; dtype and rank are not. A Python int becomes int64, a float
+        float64.
+    name : str, optional
+    borrow : bool
+        Use the array itself instead of a copy.
+    broadcastable : sequence of bool, optional
+        Axes whose extent stays 1.
+    dtype : str, optional
+
+    Raises
+    ------
+    ConversionError
+        If `value` isn't numeric.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> shared(np.zeros((2, 3), "float32"), "W").get_value().shape
+    (2, 3)
+    """
+    if isinstance(value, Variable):
+        raise errors.ConversionError(f"shared() needs a value, got the symbolic variable {value}")
+    array = np.asarray(value, dtype=dtype)
+    if array.dtype.kind not in "biufc":
+        raise errors.ConversionError(f"shared() needs numbers, got {type(value).__name__} of dtype {array.dtype}")
+    shape = tuple(broadcastable) if broadcastable is not None else (None,) * array.ndim
+    made = TensorType(array.dtype.name, shape)
+    made.filter(array)
+    return SharedVariable(made, Container(_owned(array, borrow)), name)

@@ -1,0 +1,174 @@
+"""``function``: native code against the interpreter, updates, broadcasting, and every error's text."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import symbolic
+from symbolic.codegen.reference import evaluate
+from symbolic.gradient import pullbacks
+from symbolic.graph import Variable
+from symbolic.ops.elementwise import ROWS, Elementwise
+from symbolic.types import TensorType
+
+RTOL = {"bool": 0, "float32": 4e-6, "float64": 1e-13, "complex128": 1e-13, "complex64": 4e-6}
+MODES = ["FAST_RUN", "FAST_COMPILE", "CHECK"]
+
+
+def matrix(name: str, dtype: str = "float64") -> Variable:
+    return Variable(TensorType(dtype, (None, None)), name=name)
+
+
+def vector(name: str, dtype: str = "float64") -> Variable:
+    return Variable(TensorType(dtype, (None,)), name=name)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "int32", "uint64"])
+def test_every_row_compiles_to_what_the_interpreter_says(dtype):
+    rng = np.random.default_rng(0)
+    xs = [vector(f"x{k}", dtype) for k in range(3)]
+    outs, names = [], []
+    for name, row in ROWS.items():
+        if (row.kind == "bits") != (dtype[0] in "iu") and dtype[0] == "f" or row.kind == "complex":
+            continue
+        try:
+            outs.append(Elementwise(name)(*xs[:row.nin]))
+        except symbolic.graph.errors.SymbolicError:
+            continue
+        names.append(name)
+    assert len(outs) > 25
+    special = [np.nan, np.inf, -np.inf, 0.0, -0.0, 0.5, 1.0, -1.5] if dtype[0] == "f" else [0, 1, 2, 3, 5, 7, 6, 4]
+    arrays = [rng.permutation(np.concatenate([special, rng.uniform(1, 4, 30)])).astype(dtype) for _ in xs]
+    got = symbolic.function(xs, outs)(*arrays)
+    want = evaluate(outs, dict(zip(xs, arrays, strict=True)))
+    for name, g, w in zip(names, got, want, strict=True):
+        assert g.dtype == w.dtype
+        rtol = RTOL.get(w.dtype.name, 0)
+        if "shift" in name or (name == "pow" and dtype[0] in "iu"):
+            continue  # shifts past the width and integer overflow differ between NumPy and C
+        np.testing.assert_allclose(g, w, rtol=rtol, atol=rtol, err_msg=name)
+
+
+def test_fused_gradient_with_a_sum_over_rows():
+    x, b = matrix("x", "float32"), vector("b", "float32")
+    y = 1 / (1 + (-x).exp()) * (x + b).tanh() + x**2
+    g = pullbacks({y: x}, [x, b])
+    f = symbolic.function([x, b], [y, g[x], g[b]])
+    rng = np.random.default_rng(1)
+    for shape in [(5, 7), (1, 1), (3, 700), (0, 4)]:
+        a, v = rng.normal(size=shape).astype("f"), rng.normal(size=shape[1]).astype("f")
+        for got, want in zip(f(a, v), evaluate([y, g[x], g[b]], {x: a, b: v}), strict=True):
+            np.testing.assert_allclose(got, want, rtol=2e-5, atol=2e-5)
+    assert f.source.count("static void k") == 2, "one fused kernel and one sum"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_updates_see_old_values(mode):
+    a, b = symbolic.shared(np.array([1.0, 2.0]), "a"), symbolic.shared(np.array([10.0, 20.0]), "b")
+    f = symbolic.function([], a + b, updates=[(a, b), (b, a)], mode=mode)
+    np.testing.assert_array_equal(f(), [11, 22])
+    np.testing.assert_array_equal(a.get_value(), [10, 20])
+    np.testing.assert_array_equal(b.get_value(), [1, 2])
+    f()
+    np.testing.assert_array_equal(a.get_value(), [1, 2])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_broadcasting_is_numpys_at_run_time(mode):
+    x, y = matrix("x"), matrix("y")
+    f = symbolic.function([x, y], x * y + 1, mode=mode)
+    rng = np.random.default_rng(2)
+    for s, t in [((2, 3), (2, 3)), ((2, 1), (2, 3)), ((1, 3), (2, 3)), ((2, 3), (1, 1)), ((4, 5), (4, 5))]:
+        a, b = rng.normal(size=s), rng.normal(size=t)
+        np.testing.assert_allclose(f(a, b), a * b + 1)
+    with pytest.raises(ValueError, match=r"mul: .*3 (and|\D*) ?4") as caught:
+        f(np.ones((2, 3)), np.ones((2, 4)))
+    assert "test_function.py" in str(caught.value)
+
+
+def test_a_failed_call_leaves_shared_values_alone():
+    w, x = symbolic.shared(np.ones(3), "w"), vector("x")
+    f = symbolic.function([x], updates=[(w, w + x)])
+    with pytest.raises(ValueError, match="don't broadcast"):
+        f(np.ones(4))
+    np.testing.assert_array_equal(w.get_value(), np.ones(3))
+
+
+def test_outputs_take_the_structure_they_were_given_in():
+    x = vector("x")
+    one = np.ones(2)
+    np.testing.assert_array_equal(symbolic.function([x], x + 1)(one), [2, 2])
+    assert isinstance(symbolic.function([x], [x + 1])(one), list)
+    assert list(symbolic.function([x], {"y": x + 1, "z": x})(one)) == ["y", "z"]
+    assert symbolic.function([], None)() == []
+    same = symbolic.function([x], x)(one)
+    assert same is not one and not np.shares_memory(same, one)
+
+
+def test_defaults_and_keywords():
+    x, y = vector("x"), Variable(TensorType("float64", ()), name="y")
+    f = symbolic.function([x, symbolic.In(y, value=2.0)], x * y)
+    np.testing.assert_array_equal(f([1.0]), [2])
+    np.testing.assert_array_equal(f([1.0], y=3), [3])
+    np.testing.assert_array_equal(f(x=[1.0], y=4.0), [4])
+
+
+def test_givens_replace_interior_variables():
+    x = vector("x")
+    h = x * 2
+    f = symbolic.function([], h + 1, givens={x: np.array([1.0, 2.0])})
+    np.testing.assert_array_equal(f(), [3, 5])
+
+
+def test_the_same_graph_gives_the_same_text():
+    def text() -> str:
+        x, y = vector("x"), vector("y")
+        return symbolic.function([x, y], (x + y).exp() * x, name="f").source
+
+    assert text() == text()
+
+
+def test_generated_c_has_no_warnings():
+    x, b = matrix("x"), vector("b")
+    f = symbolic.function([x, b], [(x * b).tanh(), x > b])
+    assert [library.warnings for library, _, _ in f._variants] == [""]
+
+
+def test_a_long_chain_compiles():
+    x = vector("x")
+    y = x
+    for _ in range(2000):
+        y = y * 1.0001 + 0.001
+    f = symbolic.function([x], y)
+    np.testing.assert_allclose(f(np.ones(3)), evaluate([y], {x: np.ones(3)})[0], rtol=1e-12)
+
+
+X = vector("x")
+W = symbolic.shared(np.ones(2), "w")
+
+
+@pytest.mark.parametrize(("make", "error", "text"), [
+    (lambda: symbolic.function(X, X), TypeError, r"inputs must be a list.*write \[x\]"),
+    (lambda: symbolic.function([W], W), TypeError, "can't be an input"),
+    (lambda: symbolic.function([X, X], X), ValueError, "given twice"),
+    (lambda: symbolic.function([], X + 1), ValueError, "isn't among the inputs"),
+    (lambda: symbolic.function([X], W), ValueError, "isn't used"),
+    (lambda: symbolic.function([X], X, updates=[(X, X)]), ValueError, "only shared variables can be updated"),
+    (lambda: symbolic.function([X], X, updates=[(W, X), (W, X)]), ValueError, "updated twice"),
+    (lambda: symbolic.function([X], X, updates=[(W, X.astype("float32"))]), ValueError, "has type float32"),
+    (lambda: symbolic.function([X], X, mode="FAST"), ValueError, "mode must be one of"),
+    (lambda: symbolic.function([X], X)(), TypeError, r"input 0 \(x \(float64 \(\?,\)\)\) is missing"),
+    (lambda: symbolic.function([X], X)(1, 2), TypeError, "takes 1 inputs, got 2"),
+    (lambda: symbolic.function([X], X)(y=1), TypeError, "there is no input 'y'"),
+    (lambda: symbolic.function([X], X)(np.ones((2, 2))), ValueError, "expected 1 dimensions"),
+    (lambda: symbolic.function([X], X)("a"), TypeError, "isn't numeric"),
+    (lambda: symbolic.function([X.astype("float32"), X], X, on_unused_input="ignore")(np.ones(1), np.ones(1)),
+     TypeError, "would lose precision"),
+    (lambda: symbolic.shared("a"), TypeError, "needs numbers"),
+    (lambda: W.set_value(np.ones((2, 2))), ValueError, "expected 1 dimensions"),
+    (lambda: symbolic.grad(X, X), ValueError, "cost must be a scalar"),
+    (lambda: symbolic.grad(Variable(TensorType("float64", ())), X), ValueError, "doesn't depend on x"),
+])
+def test_error_texts(make, error, text):
+    with pytest.raises(error, match=text):
+        make()

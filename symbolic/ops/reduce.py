@@ -1,0 +1,282 @@
+"""Reductions: one row each; means, variances and the like are compositions."""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symbolic import errors
+from symbolic.graph import Op, Variable, as_tensor_variable, constant
+from symbolic.ops import functions as f
+from symbolic.ops.elementwise import cast_to, match_dtype
+from symbolic.ops.shape import Shape_i, dimshuffle, flatten
+from symbolic.scalar import Check, Expr, IndexLambda, axis, cast, const, dim, isnan, load, reduce_axis, select
+from symbolic.source import caller
+from symbolic.types import TensorType, is_complex, is_discrete, to_float
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """One reduction: how values join, the dtype of the result, the cotangent of the operand.
+
+    ``pullback(x, y, g)`` gets result and cotangent with the reduced axes kept at extent 1.
+    """
+
+    name: str
+    combiner: str
+    dtype: Callable[[str], str]
+    pullback: Callable[[Variable, Variable, Variable], Variable | None]
+    empty: bool = True
+
+
+def _wide(dtype: str) -> str:
+    """Small integers add up in 64 bits, as in NumPy."""
+    if dtype == "bool" or dtype.startswith("int"):
+        return "int64"
+    return "uint64" if dtype.startswith("uint") else dtype
+
+
+def _prod_pullback(x: Variable, y: Variable, g: Variable) -> Variable:
+    # y/x is 0/0 where x is 0: there the gradient is the product of the others, and 0 if another one is 0 too
+    zero = f.eq(x, 0)
+    axes = tuple(a for a in range(x.ndim) if y.type.shape[a] == 1 and x.type.shape[a] != 1)
+    others = prod(f.switch(zero, 1.0, x), axis=axes, keepdims=True)
+    zeros = sum(cast_to(zero, "int64"), axis=axes, keepdims=True)
+    alone = f.switch(f.eq(zeros, 1), others, 0.0)
+    return g * f.switch(zero, alone, f.switch(f.eq(zeros, 0), y / f.switch(zero, 1.0, x), 0.0))
+
+
+_ROWS = (
+    Reduction("sum", "add", _wide, lambda x, y, g: f.second(x, g)),
+    Reduction("prod", "mul", _wide, _prod_pullback),
+    Reduction("max", "max", lambda d: d, lambda x, y, g: g * f.eq(x, y), empty=False),
+    Reduction("min", "min", lambda d: d, lambda x, y, g: g * f.eq(x, y), empty=False),
+    Reduction("all", "and", lambda d: "bool", lambda x, y, g: None),
+    Reduction("any", "or", lambda d: "bool", lambda x, y, g: None),
+)
+#: Every reduction by name: tests are generated from it.
+REDUCTIONS: dict[str, Reduction] = {r.name: r for r in _ROWS}
+
+
+class Reduce(Op):
+    """Joins all elements along some axes, which leave the result."""
+
+    __props__ = ("fn", "axes", "dtype")
+
+    def __init__(self, fn: str, axes: Sequence[int], dtype: str | None = None) -> None:
+        self.fn, self.axes, self.dtype = fn, tuple(axes), dtype
+        self.row = REDUCTIONS[fn]
+
+    @property
+    def name(self) -> str:
+        return self.fn
+
+    def infer_type(self, *types: TensorType) -> tuple[TensorType, ...]:
+        t = types[0]
+        if self.row.name in ("max", "min") and is_complex(t.dtype):
+            raise errors.DTypeError("complex values have no order")
+        shape = tuple(n for a, n in enumerate(t.shape) if a not in self.axes)
+        return (TensorType(self.dtype or self.row.dtype(t.dtype), shape),)
+
+    def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
+        return (tuple(dim(0, a) for a in range(types[0].ndim) if a not in self.axes),)
+
+    def checks(self, *types: TensorType) -> tuple[Check, ...]:
+        if self.row.empty:
+            return ()
+        zero = const(0, "int64")
+        return tuple(Check(zero < dim(0, a), f"the {self.fn} of no elements isn't defined: axis {a} has extent {{0}}",
+                           detail=(dim(0, a),)) for a in self.axes)
+
+    def compute(self, *types: TensorType) -> IndexLambda:
+        t, out = types[0], self.infer_type(*types)[0]
+        index = []
+        kept = 0
+        for a in range(t.ndim):
+            if a in self.axes:
+                index.append(reduce_axis(self.axes.index(a)))
+            else:
+                index.append(axis(kept) if t.shape[a] != 1 else const(0, "int64"))
+                kept += 1
+        body = cast(load(0, index, t.dtype), out.dtype)
+        return IndexLambda(body, tuple(dim(0, a) for a in self.axes), self.row.combiner)
+
+    def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
+                 gouts: Sequence[Variable | None]) -> list[Variable | None]:
+        x, g = inputs[0], gouts[0]
+        if g is None or is_discrete(x.dtype):
+            return [None]
+        found = self.row.pullback(x, _keep(outputs[0], self.axes, x.ndim), _keep(g, self.axes, x.ndim))
+        return [None if found is None else match_dtype(found, x.dtype)]
+
+
+class ArgBest(Op):
+    """The first index along an axis where `x` equals its best value (or is nan)."""
+
+    __props__ = ("axis",)
+
+    def __init__(self, axis: int) -> None:
+        self.axis = axis
+
+    @property
+    def name(self) -> str:
+        return "argbest"
+
+    def infer_type(self, *types: TensorType) -> tuple[TensorType, ...]:
+        return (TensorType("int64", tuple(n for a, n in enumerate(types[0].shape) if a != self.axis)),)
+
+    def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
+        return (tuple(dim(0, a) for a in range(types[0].ndim) if a != self.axis),)
+
+    def compute(self, *types: TensorType) -> IndexLambda:
+        t = types[0]
+        rest = [axis(a) if n != 1 else const(0, "int64")
+                for a, n in enumerate(n for b, n in enumerate(t.shape) if b != self.axis)]
+        r = reduce_axis(0)
+        x = load(0, [*rest[:self.axis], r, *rest[self.axis:]], t.dtype)
+        best = load(1, rest, t.dtype)
+        found = Expr("eq", (x, best), None, "bool") | isnan(x)
+        return IndexLambda(select(found, r, dim(0, self.axis)), (dim(0, self.axis),), "min")
+
+    def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
+                 gouts: Sequence[Variable | None]) -> list[Variable | None]:
+        return [None, None]
+
+
+def axes_of(axis: Any, ndim: int, op: str) -> tuple[int, ...]:
+    """Return an axis argument as sorted non-negative axes.
+
+    Raises
+    ------
+    RankError
+        If an axis is out of range or stands twice.
+    """
+    if axis is None:
+        return tuple(range(ndim))
+    given = list(axis) if isinstance(axis, (list, tuple)) else [axis]
+    out = []
+    for a in given:
+        if not isinstance(a, (int, np.integer)) or isinstance(a, bool):
+            raise errors.RankError(errors.message(op, f"an axis is an integer, got {a!r}", (), caller()))
+        if not -ndim <= a < ndim:
+            raise errors.RankError(errors.message(op, f"axis {a} is out of range for {ndim} dimensions", (), caller()))
+        out.append(int(a) % ndim)
+    if len(set(out)) != len(out):
+        raise errors.RankError(errors.message(op, f"an axis stands twice in {given}", (), caller()))
+    return tuple(sorted(out))
+
+
+def _keep(y: Variable, axes: Sequence[int], ndim: int) -> Variable:
+    """Put reduced axes back, at extent 1."""
+    rest = iter(range(y.ndim))
+    return dimshuffle(y, *("x" if a in axes else next(rest) for a in range(ndim)))
+
+
+def _reduce(fn: str, x: Any, axis: Any, dtype: Any, keepdims: bool) -> Variable:
+    x = as_tensor_variable(x)
+    axes = axes_of(axis, x.ndim, fn)
+    y = Reduce(fn, axes, None if dtype is None else TensorType(dtype).dtype)(x)
+    return _keep(y, axes, x.ndim) if keepdims else y
+
+
+def sum(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Variable:
+    """Return the sum along `axis` (all axes by default); float32 adds up in float64 inside.
+
+    >>> sum(constant([[1.0, 2], [3, 4]]), axis=0).type.shape
+    (2,)
+    """
+    return _reduce("sum", x, axis, dtype, keepdims)
+
+
+def prod(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Variable:
+    """Return the product along `axis`."""
+    return _reduce("prod", x, axis, dtype, keepdims)
+
+
+def max(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+    """Return the largest element along `axis`; nan if any is. An empty axis is an error."""
+    return _reduce("max", x, axis, None, keepdims)
+
+
+def min(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+    """Return the smallest element along `axis`; nan if any is. An empty axis is an error."""
+    return _reduce("min", x, axis, None, keepdims)
+
+
+def all(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+    """Return whether all elements along `axis` are nonzero."""
+    return _reduce("all", f.neq(x, 0), axis, None, keepdims)
+
+
+def any(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+    """Return whether some element along `axis` is nonzero."""
+    return _reduce("any", f.neq(x, 0), axis, None, keepdims)
+
+
+def _count(x: Variable, axes: Sequence[int], dtype: str) -> Variable:
+    n: Any = constant(1, dtype="int64")
+    for a in axes:
+        n = n * (Shape_i(a)(x) if x.type.shape[a] is None else x.type.shape[a])
+    return cast_to(n, "float32" if dtype == "complex64" else "float64" if is_complex(dtype) else dtype)
+
+
+def mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Variable:
+    """Return the mean along `axis`; integers give a float."""
+    x = as_tensor_variable(x)
+    axes = axes_of(axis, x.ndim, "mean")
+    x = cast_to(x, dtype or ("float64" if is_discrete(x.dtype) else x.dtype))
+    return sum(x, axes, keepdims=keepdims) / _count(x, axes, x.dtype)
+
+
+def var(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Variable:
+    """Return the variance along `axis`, in two passes: the mean first, so large offsets don't cancel."""
+    x = as_tensor_variable(x)
+    axes = axes_of(axis, x.ndim, "var")
+    x = cast_to(x, to_float(x.dtype))
+    centred = f.abs_(x - mean(x, axes, keepdims=True)) if is_complex(x.dtype) else x - mean(x, axes, keepdims=True)
+    return sum(f.sqr(centred), axes, keepdims=keepdims) / (_count(x, axes, centred.dtype) - ddof)
+
+
+def std(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Variable:
+    """Return the standard deviation along `axis`."""
+    return f.sqrt(var(x, axis, ddof, keepdims))
+
+
+def ptp(x: Any, axis: Any = None) -> Variable:
+    """Return the largest minus the smallest element along `axis`."""
+    return max(x, axis) - min(x, axis)
+
+
+def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+    """Return log(sum(exp(x))) along `axis` without overflow."""
+    x = as_tensor_variable(x)
+    axes = axes_of(axis, x.ndim, "logsumexp")
+    top = max(x, axes, keepdims=True)
+    finite = f.switch(f.isinf(top), 0.0, top)  # of all -inf the answer is -inf, not inf - inf
+    out = f.log(sum(f.exp(x - finite), axes, keepdims=True)) + finite
+    return out if keepdims else dimshuffle(out, *(a for a in range(x.ndim) if a not in axes))
+
+
+def _arg(best: Callable, x: Any, axis: Any, keepdims: bool, op: str) -> Variable:
+    x = as_tensor_variable(x)
+    ndim = x.ndim
+    if axis is None:
+        y = ArgBest(0)(flat := flatten(x), best(flat, 0))
+        return dimshuffle(y, *("x",) * ndim) if keepdims else y
+    axes = axes_of(axis, ndim, op)
+    if len(axes) != 1:
+        raise errors.RankError(errors.message(op, f"one axis, or None for all, got {axis!r}", (), caller()))
+    y = ArgBest(axes[0])(x, best(x, axes))
+    return _keep(y, axes, ndim) if keepdims else y
+
+
+def argmax(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+    """Return the first index of the largest element along `axis`, of the flattened array by default."""
+    return _arg(max, x, axis, keepdims, "argmax")
+
+
+def argmin(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+    """Return the first index of the smallest element along `axis`, of the flattened array by default."""
+    return _arg(min, x, axis, keepdims, "argmin")

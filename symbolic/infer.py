@@ -63,7 +63,8 @@ class Extents:
         """Return the value of a 0-d variable as a host expression."""
         if isinstance(v, Constant):
             return const(v.data, v.dtype)
-        return self.value.get(v) or load(v, (), v.dtype)
+        found = self.value.get(v)
+        return load(v, (), v.dtype) if found is None else found
 
     def resolve(self, e: Expr, inputs: Sequence[Variable]) -> Expr:
         """Return `e`, written over ``dim(k, a)`` and ``load(k, ())`` of an op, over the graph's inputs."""

@@ -6,7 +6,10 @@ from typing import Any
 
 from symbolic.graph import Variable
 from symbolic.ops import functions as f
+from symbolic.ops import reduce, shape
 from symbolic.ops.elementwise import cast_to
+from symbolic.ops.index import getitem
+from symbolic.ops.linalg import dot, matmul
 from symbolic.types import is_discrete
 
 
@@ -36,6 +39,18 @@ _METHODS = (
     "ceil", "floor", "trunc",
 )
 
+_ARRAY: dict[str, Callable] = {
+    "dimshuffle": shape.dimshuffle, "reshape": shape.reshape, "flatten": shape.flatten, "squeeze": shape.squeeze,
+    "swapaxes": shape.swapaxes, "dot": dot,
+    **{name: getattr(reduce, name) for name in ("sum", "prod", "mean", "var", "std", "max", "min", "argmax", "argmin",
+                                                "any", "all", "ptp")},
+}
+
+
+def _transposed(self: Variable, *axes: Any) -> Variable:
+    axes = tuple(axes[0]) if len(axes) == 1 and isinstance(axes[0], (list, tuple)) else axes
+    return shape.transpose(self, axes or None)
+
 
 def _forward(function: Callable) -> Callable:
     return lambda self, other: function(self, other)
@@ -46,7 +61,7 @@ def _reflected(function: Callable) -> Callable:
 
 
 def _method(function: Callable) -> Callable:
-    return lambda self, *args: function(self, *args)
+    return lambda self, *args, **options: function(self, *args, **options)
 
 
 def _install() -> None:
@@ -59,6 +74,14 @@ def _install() -> None:
         setattr(Variable, f"__{name}__", _method(function))
     for name in _METHODS:
         setattr(Variable, name, _method(getattr(f, name)))
+    for name, function in _ARRAY.items():
+        setattr(Variable, name, _method(function))
+    Variable.__getitem__ = getitem  # type: ignore[assignment, method-assign]
+    Variable.__matmul__ = _forward(matmul)  # type: ignore[method-assign]
+    Variable.__rmatmul__ = _reflected(matmul)  # type: ignore[method-assign]
+    Variable.transpose = _transposed  # type: ignore[attr-defined]
+    Variable.T = property(shape.transpose)  # type: ignore[attr-defined]
+    Variable.shape = property(shape.shape)  # type: ignore[attr-defined]
     Variable.astype = cast_to  # type: ignore[attr-defined]
     Variable.real = property(f.real)  # type: ignore[attr-defined]
     Variable.imag = property(f.imag)  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ from symbolic import errors
 from symbolic.graph import Constant, Op, Variable, as_tensor_variable, constant, describe
 from symbolic.ops.elementwise import Cast, cast_to, match_dtype
 from symbolic.ops.region import ARRAY, VAR, IdxList, Region, Slice, extent_of, region_of
+from symbolic.ops.shape import dimshuffle, flatten
 from symbolic.scalar import Check, Expr, IndexLambda, axis, binary, cast, load
 from symbolic.source import caller
 from symbolic.types import TensorType, is_discrete, is_integer
@@ -162,7 +163,7 @@ def getitem(x: Any, key: Any) -> Variable:
             pattern: list[Any] = []
             for e in entries:
                 pattern.append("x" if e is None else len([p for p in pattern if p != "x"]))
-            x = DIMSHUFFLE[0](x, pattern)
+            x = dimshuffle(x, pattern)
             plain = [slice(None) if e is None else e for e in entries]
         return _apply(x, plain)
     whole = all(isinstance(e, slice) and e == slice(None) for e in plain)
@@ -177,7 +178,7 @@ def getitem(x: Any, key: Any) -> Variable:
         elif isinstance(e, slice):
             pattern.append(kept)
             kept += 1
-    return DIMSHUFFLE[0](out, pattern)
+    return dimshuffle(out, pattern)
 
 
 def _expanded(x: Variable, key: Any) -> list[Any]:

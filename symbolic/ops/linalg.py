@@ -11,7 +11,7 @@ from symbolic.graph import Op, Variable, as_tensor_variable, describe
 from symbolic.ops.elementwise import broadcast_shape, match_dtype, unbroadcast, weak_operands
 from symbolic.ops.functions import conj, mul
 from symbolic.ops.region import extent_of
-from symbolic.ops.shape import dimshuffle, flatten, reshape
+from symbolic.ops.shape import dimshuffle, extents, flatten, reshape
 from symbolic.scalar import Check, Expr, IndexLambda, axis, binary, cast, const, dim, load, reduce_axis
 from symbolic.source import caller
 from symbolic.types import TensorType, is_complex, is_discrete, promote
@@ -443,7 +443,7 @@ def _extent(x: Variable, axes: Sequence[int]) -> Any:
     total: Any = 1
     for d in axes:
         n = x.type.shape[d]
-        total = total * (x.shape[d] if n is None else n)  # type: ignore[attr-defined]
+        total = total * (extents(x)[d] if n is None else n)
     return total
 
 

@@ -19,7 +19,7 @@ from symbolic.ops.index import BoundedIndex
 from symbolic.ops.reduce import max as max_of
 from symbolic.ops.reduce import sum as sum_of
 from symbolic.ops.region import extent_of
-from symbolic.ops.shape import dimshuffle
+from symbolic.ops.shape import dimshuffle, extents
 from symbolic.scalar import Check, Expr
 from symbolic.source import caller
 from symbolic.types import TensorType, is_complex, is_discrete, is_integer, to_float
@@ -136,7 +136,7 @@ def _shifted(x: Variable, axis: int) -> Variable:
 def one_hot_mask(y: Variable, x: Variable) -> Variable:
     """Return where the last axis of `x` is at position `y`; `y` out of range is an error when run."""
     n = x.type.shape[-1]
-    classes = arange(x.shape[x.ndim - 1] if n is None else n, dtype="int64")  # type: ignore[attr-defined]
+    classes = arange(extents(x)[x.ndim - 1] if n is None else n, dtype="int64")
     column = dimshuffle(BoundedIndex(x.ndim - 1)(y, x), [*range(y.ndim), "x"])
     return f.eq(cast_to(column, "int64"), classes)
 

@@ -57,7 +57,7 @@ def _both(x: Expr, y: Expr) -> Expr:
 def _wrapped(k: Expr, n: Expr) -> Expr:
     """Count a negative index from the end."""
     if k.op == "const":
-        return k + n if k.arg < 0 else k
+        return n - const(-k.arg, "int64") if k.arg < 0 else k  # as a length is written: equal ones are one object
     return select(k < 0, k + n, k)
 
 
@@ -74,10 +74,14 @@ def slice_bounds(n: Expr, start: Expr | None, stop: Expr | None, step: Expr) -> 
     same expression as length.
     """
     if step.op == "const":
-        return _forward(n, start, stop, step) if step.arg > 0 else _backward(n, start, stop, -step)
-    forward, backward = _forward(n, start, stop, step), _backward(n, start, stop, -step)
+        return _forward(n, start, stop, step) if step.arg > 0 else _backward(n, start, stop, _ZERO - step)
+    forward, backward = _forward(n, start, stop, step), _backward(n, start, stop, _ZERO - step)
     first, length = (select(step > 0, a, b) for a, b in zip(forward, backward, strict=True))
     return first, length
+
+
+def _counts_from_end(bound: Expr) -> bool:
+    return bound.op == "const" and bound.arg < 0
 
 
 def _length(span: Expr, step: Expr) -> Expr:
@@ -90,7 +94,9 @@ def _forward(n: Expr, start: Expr | None, stop: Expr | None, step: Expr) -> tupl
         first = _larger(first, _ZERO)
     last = n
     if stop is not None:
-        last = n + stop if stop.op == "const" and stop.arg < 0 else _smaller(_wrapped(stop, n), n)
+        last = _wrapped(stop, n)
+        if not _counts_from_end(stop):
+            last = _smaller(last, n)
     if first is _ZERO and last is n:
         return first, n if step is _ONE else (n + (step - 1)) // step
     return first, _length(last - first, step)
@@ -100,7 +106,9 @@ def _backward(n: Expr, start: Expr | None, stop: Expr | None, step: Expr) -> tup
     """Return the same for a step of minus `step`."""
     first = n - 1
     if start is not None:
-        first = n + start if start.op == "const" and start.arg < 0 else _smaller(_wrapped(start, n), n - 1)
+        first = _wrapped(start, n)
+        if not _counts_from_end(start):
+            first = _smaller(first, n - 1)
     if stop is None:
         if start is None:
             return first, n if step is _ONE else (n + (step - 1)) // step
@@ -176,7 +184,7 @@ def region_of(idx_list: IdxList, x: TensorType, types: Sequence[TensorType], fir
         else:
             p = const(entry, "int64") if isinstance(entry, int) else load(next(inputs), (), "int64")
             index.append(_wrapped(p, n))
-            holds = _both(binary("le", -n, p), p < n)
+            holds = _both(binary("le", _ZERO - n, p), p < n)
             if holds.op == "const" and not holds.arg:
                 raise errors.IndexOutOfBounds(f"index {entry} is out of bounds for axis {a} with extent {n}")
             if holds.op != "const":
@@ -249,7 +257,7 @@ def _array_check(k: int, t: TensorType, n: Expr, a: int, mode: str) -> Check:
     extents = tuple(extent_of(k, t, d) for d in range(t.ndim))
     p = cast(load(k, tuple(axis(d) for d in range(t.ndim)), t.dtype), "int64")
     if mode == "raise":
-        holds = binary("and", binary("le", -n, p), p < n)
+        holds = binary("and", binary("le", _ZERO - n, p), p < n)
     else:
         holds = binary("lt", 0, n)  # nowhere to clip or wrap to in an empty axis
     return Check(holds, f"index {{0}} is out of bounds for axis {a} with extent {{1}}", extents, (p, n),

@@ -241,7 +241,7 @@ def _write(part: Variable, y: Any, set: bool) -> Variable:
     out = _writer(op, set)(x, y, *idx)
     inner = x.owner
     if isinstance(op, AdvancedSubtensor) and inner is not None and isinstance(inner.op, DimShuffle):
-        return _without_new_axes(out, inner.inputs[0], inner.op.pattern)
+        return _without_new_axes(out, inner.inputs[0], inner.op.order)
     return out
 
 
@@ -257,7 +257,7 @@ def _without_new_axes(out: Variable, like: Variable, pattern: Sequence[Any]) -> 
 
 def _write_through_axes(part: Variable, y: Any, set: bool, name: str) -> Variable:
     assert part.owner is not None
-    inner, pattern = part.owner.inputs[0], part.owner.op.pattern
+    inner, pattern = part.owner.inputs[0], part.owner.op.order
     if inner.owner is None or not isinstance(inner.owner.op, (Subtensor, DimShuffle)):
         raise _not_indexed(part, name)
     y = weak_operands([inner, y])[1]

@@ -1,0 +1,79 @@
+"""What tests of ops share: running a graph on both back ends, and checking gradients by differences."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+import symbolic.ops.operators  # noqa: F401  (installs Python's operators)
+from symbolic.codegen.reference import evaluate
+from symbolic.gradient import grad
+from symbolic.graph import Variable
+from symbolic.ops.reduce import sum as sum_of
+from symbolic.types import TensorType
+
+try:
+    from symbolic.function import function
+except ImportError:  # the compiler isn't there: the interpreter alone is tested
+    function = None
+
+
+def variables(*arrays: np.ndarray) -> list[Variable]:
+    """Return variables of the dtype and rank of `arrays`, with unknown extents."""
+    return [TensorType(a.dtype.name, (None,) * a.ndim)() for a in arrays]
+
+
+def run(outputs: Sequence[Variable], values: dict[Variable, np.ndarray], on_error: bool = False,
+        rtol: float = 1e-6) -> list[np.ndarray]:
+    """Compute with the interpreter and the compiler, require the same, and return the interpreter's.
+
+    With `on_error`, both must raise the same class of error, which is raised.
+    """
+    if not on_error:
+        got = evaluate(outputs, values)
+        if function is not None:
+            for a, b in zip(function(list(values), list(outputs), on_unused_input="ignore")(*values.values()), got,
+                            strict=True):
+                assert a.dtype == b.dtype and a.shape == b.shape
+                np.testing.assert_allclose(a, b, rtol=rtol)
+        return got
+    if function is not None:
+        try:
+            function(list(values), list(outputs), on_unused_input="ignore")(*values.values())
+        except Exception as error:  # noqa: BLE001
+            compiled = error
+        else:
+            raise AssertionError("the compiled function accepted what it should refuse")
+    try:
+        return evaluate(outputs, values)
+    except Exception as error:
+        if function is not None:
+            assert type(compiled) is type(error), (compiled, error)
+        raise
+
+
+def central_difference(costs: Sequence[Variable], values: dict[Variable, np.ndarray], rtol: float = 1e-6) -> None:
+    """Check the first and second derivatives of `costs` in a random direction of all `values` (float64)."""
+    rng = np.random.default_rng(3)
+    xs = list(values)
+    step = {x: rng.normal(size=np.shape(a)) for x, a in values.items()}
+    derivatives = [_along(cost, xs, step) for cost in costs]
+    outs = [*costs, *derivatives]
+    eps = 1e-5
+
+    def at(t: float) -> np.ndarray:
+        return np.array(evaluate(outs, {x: np.asarray(values[x] + t * step[x]) for x in xs}))
+
+    slope = (at(eps) - at(-eps)) / (2 * eps)
+    exact = np.array(evaluate([*derivatives, *(_along(d, xs, step) for d in derivatives)], values))
+    np.testing.assert_allclose(exact, slope, rtol=rtol, atol=1e-7)
+
+
+def _along(cost: Variable, xs: Sequence[Variable], step: dict[Variable, np.ndarray]) -> Variable:
+    """Return the derivative of `cost` along `step`."""
+    total = None
+    for x, g in zip(xs, grad(cost, list(xs), disconnected_inputs="ignore", return_disconnected="none"), strict=True):
+        if g is not None:
+            term = sum_of(g * step[x])
+            total = term if total is None else total + term
+    return total if total is not None else cost * 0.0

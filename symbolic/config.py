@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ContextDecorator, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, NamedTuple, cast
@@ -180,13 +180,13 @@ class Config:
 
     def __setattr__(self, name: str, value: Any) -> None:
         shadow = _overlay.get({})
-        target = shadow if name in shadow else self.__dict__
+        target = shadow if name in shadow and name in self.__dict__ else self.__dict__
         target[name] = checked(name, value)
 
     def __getattr__(self, name: str) -> Any:  # only reached for names that aren't settings
         raise AttributeError(_unknown(name))
 
-    def change_flags(self, **flags: Any) -> AbstractContextManager[None] | ContextDecorator:
+    def change_flags(self, **flags: Any) -> Any:
         """Return a context manager, also a decorator, under which the settings `flags` hold.
 
         Parameters

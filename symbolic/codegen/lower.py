@@ -82,7 +82,8 @@ class Lowering:
         self.outputs = [self.get(v).id for v in graph.outputs]
 
     def _new(self, kind: str, v: Variable, **more: object) -> Def:
-        d = Def(len(self.defs), kind, v.dtype, self.extents.of(v), v, **more)  # type: ignore[arg-type]
+        extents = tuple(self.host(e) for e in self.extents.of(v))
+        d = Def(len(self.defs), kind, v.dtype, extents, v, **more)  # type: ignore[arg-type]
         self.defs.append(d)
         self.by_variable[v] = d
         return d

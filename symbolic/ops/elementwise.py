@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
-from symbolic.graph import Op, Variable, as_tensor_variable, constant
+from symbolic.graph import Constant, Op, Variable, as_tensor_variable, constant
 from symbolic.scalar import Check, Expr, IndexLambda, axis, cast, const, dim, load
 from symbolic.types import (
     TensorType,
@@ -389,4 +389,4 @@ def integer_operand(x: Any, op: str) -> Variable:
     v = as_tensor_variable(x)
     if v.ndim != 0 or not (is_integer(v.dtype) or v.dtype == "bool"):
         raise errors.DTypeError(errors.message(op, f"expected an integer scalar, got {v} ({v.type})", (), None))
-    return cast_to(v, "int64")
+    return constant(v.data, dtype="int64") if isinstance(v, Constant) else cast_to(v, "int64")

@@ -20,7 +20,7 @@ from symbolic.ops.reduce import max as max_of
 from symbolic.ops.reduce import sum as sum_of
 from symbolic.ops.region import extent_of
 from symbolic.ops.shape import dimshuffle, extents
-from symbolic.scalar import Check, Expr
+from symbolic.scalar import Expr
 from symbolic.source import caller
 from symbolic.types import TensorType, is_complex, is_discrete, is_integer, to_float
 
@@ -99,9 +99,6 @@ class CrossentropyIndex(Op):
         return (tuple(extent_of(0 if types[0].shape[a] is not None else 1, types[0 if types[0].shape[a] is not None
                                                                                 else 1], a)
                       for a in range(types[1].ndim)),)
-
-    def checks(self, *types: TensorType) -> tuple[Check, ...]:
-        return BoundedIndex(types[0].ndim - 1).checks(types[1], types[0])
 
     def expand(self, *inputs: Variable) -> Sequence[Variable]:
         x, y = inputs

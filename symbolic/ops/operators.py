@@ -6,7 +6,12 @@ from typing import Any
 
 from symbolic.graph import Variable
 from symbolic.ops import functions as f
-from symbolic.ops import reduce, shape
+from symbolic.ops import (  # noqa: F401  (nnet and scatter register what gradients need)
+    nnet,
+    reduce,
+    scatter,
+    shape,
+)
 from symbolic.ops.elementwise import cast_to
 from symbolic.ops.index import getitem
 from symbolic.ops.linalg import dot, matmul

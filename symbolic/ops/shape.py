@@ -368,9 +368,10 @@ class Join(Op):
         if g is None:
             return [None] * len(inputs)
         found: Pullback = []
-        start: Any = constant(0, dtype="int64")
+        start: Any = 0
         for x in inputs:
-            stop = start + Shape_i(self.axis)(x)
+            known = x.type.shape[self.axis]
+            stop = start + (Shape_i(self.axis)(x) if known is None else known)
             index = tuple(slice(start, stop) if a == self.axis else slice(None) for a in range(x.ndim))
             found.append(None if is_discrete(x.dtype) else cast_to(g[index], x.dtype))
             start = stop

@@ -45,6 +45,16 @@ ADVANCED = [
 ]
 
 
+def _unique(shape, key):
+    """Whether no element is named twice."""
+    part = np.arange(np.prod(shape, dtype=int)).reshape(shape)[key]
+    return np.unique(part).size == part.size
+
+
+def _only_adds_axes(part, x):
+    return part.owner.op.name == "dimshuffle" and part.owner.inputs[0] is x
+
+
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("shape,key", BASIC + ADVANCED)
 def test_reading(shape, key, known):
@@ -53,12 +63,28 @@ def test_reading(shape, key, known):
     y = x[key]
     want = a[np.array(key, "int64") if isinstance(key, list) else key]
     assert y.ndim == want.ndim
-    got = run([y], {x: a})[0]
+    got = evaluate([y], {x: a})[0]
     assert got.shape == want.shape
     assert all(n is None or n == m for n, m in zip(y.type.shape, want.shape, strict=True))
     if known:
         assert y.type.shape == want.shape
     np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("shape", sorted({s for s, _ in BASIC + ADVANCED}))
+def test_compiled(shape):
+    """All keys at once, read and written: one compilation a shape."""
+    a = RNG.normal(size=shape)
+    x = TensorType("float64", (None,) * len(shape))("x")
+    parts = [(x[k], k) for s, k in BASIC + ADVANCED if s == shape]
+    outs = [part for part, _ in parts]
+    for part, key in parts:
+        if not _only_adds_axes(part, x):
+            outs.append(inc_subtensor(part, np.arange(1.0, 1 + part.type.shape[-1]) if part.type.ndim and
+                                      part.type.shape[-1] else 2.0))
+            if _unique(shape, np.array(key, "int64") if isinstance(key, list) else key):
+                outs.append(set_subtensor(part, part * 2))
+    run(outs, {x: a})
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "int64", "float16", "float32", "complex64"])
@@ -196,18 +222,12 @@ def _values_for(shape):
         yield (1, *shape[1:])
 
 
-def _unique(shape, key):
-    """Whether no element is named twice."""
-    part = np.arange(np.prod(shape, dtype=int)).reshape(shape)[key]
-    return np.unique(part).size == part.size
-
-
 @pytest.mark.parametrize("shape,key", BASIC + ADVANCED)
 def test_writing(shape, key):
     a = RNG.normal(size=shape)
     x = TensorType("float64", (None,) * len(shape))("x")
     part = x[key]
-    if part.owner.op.name == "dimshuffle" and part.owner.inputs[0] is x:
+    if _only_adds_axes(part, x):
         pytest.skip("only adds axes: not a part")
     np_key = np.array(key, "int64") if isinstance(key, list) else key
     outs, want, given = [], [], {x: a}

@@ -184,6 +184,8 @@ class SameExtents(Op):
         self.pairs = pairs
 
     def infer_type(self, *types: TensorType) -> tuple[TensorType, ...]:
+        for m, n in self.pairs:
+            _check_inner(types[0].shape[m], types[1].shape[n])
         return (types[0],)
 
     def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
@@ -360,7 +362,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Variable:
     free_b = [d for d in range(b.ndim) if d not in summed_b]
     left = _grouped(a, [free_a, summed_a])
     right = _grouped(b, [summed_b, free_b])
-    return _ungrouped(Dot()(left, right), [(a, d) for d in free_a] + [(b, d) for d in free_b])
+    return _ungrouped(Dot()(left, right), [[(a, d) for d in free_a], [(b, d) for d in free_b]])
 
 
 def batched_tensordot(x: Any, y: Any, axes: Any = 2) -> Variable:
@@ -396,7 +398,7 @@ def batched_tensordot(x: Any, y: Any, axes: Any = 2) -> Variable:
     free_x = [d for d in range(1, x.ndim) if d not in summed_x]
     free_y = [d for d in range(1, y.ndim) if d not in summed_y]
     out = BatchedDot()(_grouped(x, [[0], free_x, summed_x]), _grouped(y, [[0], summed_y, free_y]))
-    return _ungrouped(out, [(x, 0)] + [(x, d) for d in free_x] + [(y, d) for d in free_y])
+    return _ungrouped(out, [[(x, 0)], [(x, d) for d in free_x], [(y, d) for d in free_y]])
 
 
 def _summed_axes(a: Variable, b: Variable, axes: Any, first: int) -> tuple[list[int], list[int]]:
@@ -447,9 +449,11 @@ def _extent(x: Variable, axes: Sequence[int]) -> Any:
     return total
 
 
-def _ungrouped(out: Variable, axes: Sequence[tuple[Variable, int]]) -> Variable:
-    if len(axes) == out.ndim:
+def _ungrouped(out: Variable, groups: Sequence[Sequence[tuple[Variable, int]]]) -> Variable:
+    """Return `out`, each axis of which stands for a group of axes, with those axes."""
+    if all(len(group) == 1 for group in groups):
         return out
+    axes = [axis for group in groups for axis in group]
     return reshape(out, [_extent(x, [d]) for x, d in axes], ndim=len(axes))
 
 

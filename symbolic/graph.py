@@ -13,14 +13,6 @@ from symbolic.source import SourceLoc, caller
 from symbolic.types import TensorType, promote, weak_dtype
 
 
-def _symbolic_operator(self: Any, other: Any) -> Any:
-    """Stand for an operator when types are checked."""
-
-
-def _symbolic_unary(self: Any) -> Any:
-    """Stand for a unary operator when types are checked."""
-
-
 class Variable:
     """A symbolic array.
 
@@ -47,12 +39,37 @@ class Variable:
     __array_ufunc__ = None  # so that ndarray * Variable calls Variable.__rmul__
 
     if TYPE_CHECKING:  # installed from tables by ops.operators; checkers can't see that
-        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _symbolic_operator
-        __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _symbolic_operator
-        __pow__ = __rpow__ = __matmul__ = __rmatmul__ = _symbolic_operator
-        __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = _symbolic_operator
-        __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = _symbolic_operator
-        __neg__ = __abs__ = __invert__ = _symbolic_unary
+        __add__: Any
+        __radd__: Any
+        __sub__: Any
+        __rsub__: Any
+        __mul__: Any
+        __rmul__: Any
+        __truediv__: Any
+        __rtruediv__: Any
+        __floordiv__: Any
+        __rfloordiv__: Any
+        __mod__: Any
+        __rmod__: Any
+        __pow__: Any
+        __rpow__: Any
+        __matmul__: Any
+        __rmatmul__: Any
+        __and__: Any
+        __rand__: Any
+        __or__: Any
+        __ror__: Any
+        __xor__: Any
+        __rxor__: Any
+        __lt__: Any
+        __le__: Any
+        __gt__: Any
+        __ge__: Any
+        __getitem__: Any
+        __neg__: Any
+        __abs__: Any
+        __invert__: Any
+        astype: Any
 
     def __init__(self, type: TensorType, owner: Apply | None = None, index: int | None = None,
                  name: str | None = None, loc: SourceLoc | None = None) -> None:

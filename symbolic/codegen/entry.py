@@ -40,7 +40,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -81,7 +81,7 @@ def load_entry(cache_dir: Path, compiler: Sequence[str]) -> ModuleType:
     return _load_once(Path(cache_dir), tuple(compiler))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _load_once(cache_dir: Path, compiler: tuple[str, ...]) -> ModuleType:
     home = cache_dir / "entry" / entry_key(compiler)
     seconds = 0.0

@@ -143,7 +143,7 @@ class Fusion:
 
     def _inline_cheap(self) -> None:
         """Compute again what costs less than reading it back: ``x > 0``, ``2*x``, a cast."""
-        cheap = set()
+        cheap: set[int] = set()
         for k in self.order:
             d = self.defs[k]
             self._inline_into(d, cheap)

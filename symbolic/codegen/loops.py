@@ -116,7 +116,8 @@ def _total(extents: Sequence[Expr]) -> Expr:
 
 
 def _work(fusion: Fusion, group: Group, b: Builder) -> Expr:
-    per = sum(cost(fusion.defs[k].body) + 1 for k in group.items)  # type: ignore[arg-type]
+    bodies = [fusion.defs[k].body for k in group.items]
+    per = sum(cost(e) + 1 for e in bodies if e is not None)
     return _total([b.host(e) for e in group.home[0]]) * const(per, "int64")
 
 

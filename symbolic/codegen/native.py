@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def find_compiler() -> str | None:
 
 def _view(address: int, shape: tuple[int, ...], dtype: str) -> np.ndarray:
     n = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    raw = (ctypes.c_char * n).from_address(address) if n else b""
+    raw: Any = (ctypes.c_char * n).from_address(address) if n else b""
     return np.frombuffer(raw, dtype=dtype).reshape(shape)
 
 

@@ -110,7 +110,8 @@ class ARange(Op):
     def make_node(self, *inputs: Any) -> Any:
         node = super().make_node(*inputs)
         if all(isinstance(v, Constant) for v in node.inputs):
-            n = len(np.arange(*(v.data[()] for v in node.inputs)))
+            bounds: list[Any] = [v.data[()] for v in node.inputs if isinstance(v, Constant)]
+            n = len(np.arange(*bounds))
             node.outputs[0].type = node.outputs[0].type.clone(shape=(n,))
         return node
 

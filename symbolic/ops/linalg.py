@@ -54,7 +54,7 @@ class Dot(Op):
     """Product of vectors and matrices: inputs of one or two axes each, summed over the inner one."""
 
     name = "dot"
-    extern = "gemm"
+    extern: str | None = "gemm"
 
     def infer_type(self, *types: TensorType) -> tuple[TensorType, ...]:
         a, b = types

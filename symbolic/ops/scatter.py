@@ -257,7 +257,7 @@ def _without_new_axes(out: Variable, like: Variable, pattern: Sequence[Any]) -> 
 
 def _write_through_axes(part: Variable, y: Any, set: bool, name: str) -> Variable:
     assert part.owner is not None
-    inner, pattern = part.owner.inputs[0], part.owner.op.order
+    inner, pattern = part.owner.inputs[0], part.owner.op.order  # type: ignore[attr-defined]
     if inner.owner is None or not isinstance(inner.owner.op, (Subtensor, DimShuffle)):
         raise _not_indexed(part, name)
     y = weak_operands([inner, y])[1]

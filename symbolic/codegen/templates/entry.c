@@ -1,6 +1,7 @@
-/* The entry: what stands between Python and compiled programs. Built once per interpreter (see entry.py), so that the
- * programs themselves need no Python headers. Storage holds a shared variable's array, Callable is a compiled function,
- * the rest loads programs and finds them a BLAS. */
+/* The entry: what stands between Python and compiled programs. Built once per interpreter (see
+ * entry.py), so that the programs themselves need no Python headers. Storage holds a shared
+ * variable's array, Callable is a compiled function, the rest loads programs and finds them a BLAS.
+ */
 #define PY_SSIZE_T_CLEAN
 #define _GNU_SOURCE
 #include <Python.h>
@@ -21,7 +22,8 @@ _Static_assert(sizeof(npy_intp) == sizeof(int64_t), "shapes are handed to progra
 #include "entry_callable.h"
 #include "entry_call.h"
 
-/* load(path, symbol) -> address. The library stays loaded: a function pointer tells nobody when it is dropped. */
+/* load(path, symbol) -> address. The library stays loaded: a function pointer tells nobody when it
+ * is dropped. */
 static PyObject *py_load(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *path;
@@ -36,7 +38,8 @@ static PyObject *py_load(PyObject *Py_UNUSED(module), PyObject *args)
         out = PyLong_FromVoidPtr(address);
     } else {
         const char *reason = dlerror();
-        PyObject *text = PyUnicode_FromFormat("can't load %s from %s: %s", symbol, file, reason ? reason : "it is NULL");
+        PyObject *text = PyUnicode_FromFormat("can't load %s from %s: %s", symbol, file,
+                                              reason ? reason : "it is NULL");
         PyObject *where = text ? PyUnicode_DecodeFSDefault(file) : NULL;
         if (where)
             PyErr_SetImportError(text, NULL, where);
@@ -61,14 +64,20 @@ static PyObject *py_capsule_address(PyObject *Py_UNUSED(module), PyObject *arg)
 }
 
 static PyMethodDef methods[] = {
-    {"load", py_load, METH_VARARGS, "load(path, symbol) -> int\n\nThe address of a symbol of a shared library."},
+    {"load", py_load, METH_VARARGS,
+     "load(path, symbol) -> int\n\nThe address of a symbol of a shared library."},
     {"capsule_address", py_capsule_address, METH_O, "The address in a capsule."},
-    {"enable_vectorcall", py_enable_vectorcall, METH_O, "Let a Python subclass of Callable be called directly."},
+    {"enable_vectorcall", py_enable_vectorcall, METH_O,
+     "Let a Python subclass of Callable be called directly."},
     {"set_blas", py_set_blas, METH_VARARGS, "Tell which BLAS to use; see entry.py."},
-    {"blas_info", py_blas_info, METH_NOARGS, "dict of name, path, interface and threads of the BLAS in use."},
-    {"set_blas_threads", py_set_blas_threads, METH_O, "Set the number of threads of the BLAS in use."},
-    {"trim", py_trim, METH_NOARGS, "Free kept scratch memory; returns the bytes still kept by storages."},
-    {"set_kept_limit", py_set_kept_limit, METH_O, "Limit the bytes kept between calls (at first 1/4 of the memory)."},
+    {"blas_info", py_blas_info, METH_NOARGS,
+     "dict of name, path, interface and threads of the BLAS in use."},
+    {"set_blas_threads", py_set_blas_threads, METH_O,
+     "Set the number of threads of the BLAS in use."},
+    {"trim", py_trim, METH_NOARGS,
+     "Free kept scratch memory; returns the bytes still kept by storages."},
+    {"set_kept_limit", py_set_kept_limit, METH_O,
+     "Limit the bytes kept between calls (at first 1/4 of the memory)."},
     {"_gemm", py_gemm, METH_VARARGS, "The programs' gemm on addresses, for tests."},
     {NULL, NULL, 0, NULL},
 };

@@ -1,19 +1,22 @@
-/* Matrix products for compiled programs: row-major calls on whichever Fortran BLAS `entry.py` found.
+/* Matrix products for compiled programs: row-major calls on whichever Fortran BLAS `entry.py`
+ * found.
  *
- * One calling convention serves every library: NumPy's and SciPy's OpenBLAS, Accelerate and a system's libblas all
- * export dgemm and dgemv with pointer arguments. A row-major matrix is a column-major one transposed, so
- * C = op(A) op(B) is computed as C' = op(B)' op(A)' without moving anything. */
+ * One calling convention serves every library: NumPy's and SciPy's OpenBLAS, Accelerate and a
+ * system's libblas all export dgemm and dgemv with pointer arguments. A row-major matrix is a
+ * column-major one transposed, so C = op(A) op(B) is computed as C' = op(B)' op(A)' without moving
+ * anything. */
 #include <complex.h>
 #include <limits.h>
 
 enum { BLAS_LOOPS, BLAS_INT32, BLAS_INT64 };
 
-typedef void fortran_gemm(const char *trans_a, const char *trans_b, const void *m, const void *n, const void *k,
-                          const void *alpha, const void *a, const void *lda, const void *b, const void *ldb,
-                          const void *beta, void *c, const void *ldc);
-typedef void fortran_gemv(const char *trans, const void *m, const void *n, const void *alpha, const void *a,
-                          const void *lda, const void *x, const void *incx, const void *beta, void *y,
-                          const void *incy);
+typedef void fortran_gemm(const char *trans_a, const char *trans_b, const void *m, const void *n,
+                          const void *k, const void *alpha, const void *a, const void *lda,
+                          const void *b, const void *ldb, const void *beta, void *c,
+                          const void *ldc);
+typedef void fortran_gemv(const char *trans, const void *m, const void *n, const void *alpha,
+                          const void *a, const void *lda, const void *x, const void *incx,
+                          const void *beta, void *y, const void *incy);
 
 static struct {
     int width; /* of the library's integers */
@@ -29,7 +32,8 @@ static int type_index(char type)
     return type == 'f' ? 0 : type == 'd' ? 1 : type == 'c' ? 2 : 3;
 }
 
-static const size_t type_size[4] = {sizeof(float), sizeof(double), 2 * sizeof(float), 2 * sizeof(double)};
+static const size_t type_size[4] = {sizeof(float), sizeof(double), 2 * sizeof(float),
+                                    2 * sizeof(double)};
 
 static int is_zero(char type, const void *scalar)
 {
@@ -41,12 +45,12 @@ static int is_zero(char type, const void *scalar)
     }
 }
 
-#define SCALE_ROWS(T)                                                                                                  \
-    do {                                                                                                               \
-        T factor = *(const T *)beta;                                                                                   \
-        for (int64_t i = 0; factor != 1 && i < m; i++)                                                                 \
-            for (int64_t j = 0; j < n; j++)                                                                            \
-                ((T *)c)[i * ldc + j] *= factor;                                                                       \
+#define SCALE_ROWS(T)                                  \
+    do {                                               \
+        T factor = *(const T *)beta;                   \
+        for (int64_t i = 0; factor != 1 && i < m; i++) \
+            for (int64_t j = 0; j < n; j++)            \
+                ((T *)c)[i * ldc + j] *= factor;       \
     } while (0)
 
 /* C = beta*C. For beta == 0 whatever C held is not read: it may be uninitialised, so may be nan. */
@@ -84,8 +88,9 @@ static void gemm_scale(char type, int64_t m, int64_t n, const void *beta, void *
 #define NAME_TYPE 'z'
 #include "entry_gemm_loops.h"
 
-static void gemm_loops(char type, int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const void *alpha,
-                       const void *a, int64_t lda, const void *b, int64_t ldb, const void *beta, void *c, int64_t ldc)
+static void gemm_loops(char type, int trans_a, int trans_b, int64_t m, int64_t n, int64_t k,
+                       const void *alpha, const void *a, int64_t lda, const void *b, int64_t ldb,
+                       const void *beta, void *c, int64_t ldc)
 {
     switch (type) {
     case 'f': gemm_loops_f(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc); break;
@@ -95,7 +100,8 @@ static void gemm_loops(char type, int trans_a, int trans_b, int64_t m, int64_t n
     }
 }
 
-/* A BLAS integer of either width: the library reads the member it was built for, from the same address. */
+/* A BLAS integer of either width: the library reads the member it was built for, from the same
+ * address. */
 typedef union {
     int64_t wide;
     int32_t narrow;
@@ -112,24 +118,27 @@ static inline blas_int as_blas_int(int64_t value)
 }
 
 /* Fortran's y = alpha*op(A)*x + beta*y, where a column-major A has `rows` rows. */
-static void call_gemv(char type, char trans, int64_t rows, int64_t columns, const void *alpha, const void *a,
-                      int64_t lda, const void *x, int64_t incx, const void *beta, void *y, int64_t incy)
+static void call_gemv(char type, char trans, int64_t rows, int64_t columns, const void *alpha,
+                      const void *a, int64_t lda, const void *x, int64_t incx, const void *beta,
+                      void *y, int64_t incy)
 {
     blas_int r = as_blas_int(rows), s = as_blas_int(columns), la = as_blas_int(lda);
     blas_int ix = as_blas_int(incx), iy = as_blas_int(incy);
-    /* Some libraries scale y by a beta of zero, which keeps nan: clear it first (a vector, cheap). */
+    /* Some libraries scale y by a beta of zero, which keeps nan: clear it first (a vector, cheap).
+     */
     if (is_zero(type, beta))
         gemm_scale(type, trans == 'N' ? rows : columns, 1, beta, y, incy);
     blas.gemv[type_index(type)](&trans, &r, &s, alpha, a, &la, x, &ix, beta, y, &iy);
 }
 
-static void call_gemm(char type, int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const void *alpha,
-                      const void *a, int64_t lda, const void *b, int64_t ldb, const void *beta, void *c, int64_t ldc)
+static void call_gemm(char type, int trans_a, int trans_b, int64_t m, int64_t n, int64_t k,
+                      const void *alpha, const void *a, int64_t lda, const void *b, int64_t ldb,
+                      const void *beta, void *c, int64_t ldc)
 {
     blas_int bm = as_blas_int(m), bn = as_blas_int(n), bk = as_blas_int(k);
     blas_int la = as_blas_int(lda), lb = as_blas_int(ldb), lc = as_blas_int(ldc);
-    blas.gemm[type_index(type)](trans_b ? "T" : "N", trans_a ? "T" : "N", &bn, &bm, &bk, alpha, b, &lb, a, &la, beta,
-                                c, &lc);
+    blas.gemm[type_index(type)](trans_b ? "T" : "N", trans_a ? "T" : "N", &bn, &bm, &bk, alpha, b,
+                                &lb, a, &la, beta, c, &lc);
 }
 
 static inline int64_t at_least(int64_t value, int64_t least)
@@ -138,8 +147,9 @@ static inline int64_t at_least(int64_t value, int64_t least)
 }
 
 /* The program's `gemm`, see runtime.h. */
-static void entry_gemm(char type, int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const void *alpha,
-                       const void *a, int64_t lda, const void *b, int64_t ldb, const void *beta, void *c, int64_t ldc)
+static void entry_gemm(char type, int trans_a, int trans_b, int64_t m, int64_t n, int64_t k,
+                       const void *alpha, const void *a, int64_t lda, const void *b, int64_t ldb,
+                       const void *beta, void *c, int64_t ldc)
 {
     if (m <= 0 || n <= 0)
         return;
@@ -147,7 +157,8 @@ static void entry_gemm(char type, int trans_a, int trans_b, int64_t m, int64_t n
         gemm_scale(type, m, n, beta, c, ldc);
         return;
     }
-    /* BLAS insists on a leading dimension of at least a row, even where there is but one row and no next. */
+    /* BLAS insists on a leading dimension of at least a row, even where there is but one row and no
+     * next. */
     lda = at_least(lda, trans_a ? m : k);
     ldb = at_least(ldb, trans_b ? k : n);
     ldc = at_least(ldc, n);
@@ -171,15 +182,16 @@ static void entry_gemm(char type, int trans_a, int trans_b, int64_t m, int64_t n
     }
 }
 
-/* set_blas(name, path, width, gemm, gemv, get_threads, set_threads): width 0 (loops), 32 or 64; gemm and gemv are
- * four addresses each, for f, d, c, z; the last two are addresses or 0. */
+/* set_blas(name, path, width, gemm, gemv, get_threads, set_threads): width 0 (loops), 32 or 64;
+ * gemm and gemv are four addresses each, for f, d, c, z; the last two are addresses or 0. */
 static PyObject *py_set_blas(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *name, *path;
     int width;
     Py_ssize_t gemm[4], gemv[4], get_threads, set_threads;
-    if (!PyArg_ParseTuple(args, "UOi(nnnn)(nnnn)nn:set_blas", &name, &path, &width, &gemm[0], &gemm[1], &gemm[2],
-                          &gemm[3], &gemv[0], &gemv[1], &gemv[2], &gemv[3], &get_threads, &set_threads))
+    if (!PyArg_ParseTuple(args, "UOi(nnnn)(nnnn)nn:set_blas", &name, &path, &width, &gemm[0],
+                          &gemm[1], &gemm[2], &gemm[3], &gemv[0], &gemv[1], &gemv[2], &gemv[3],
+                          &get_threads, &set_threads))
         return NULL;
     if (width != 0 && width != 32 && width != 64) {
         PyErr_Format(PyExc_ValueError, "set_blas: width must be 0, 32 or 64, got %d", width);
@@ -205,12 +217,14 @@ static PyObject *py_set_blas(PyObject *Py_UNUSED(module), PyObject *args)
 
 static PyObject *py_blas_info(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
 {
-    static const char *interfaces[] = {"C loops", "Fortran, 32-bit integers", "Fortran, 64-bit integers"};
+    static const char *interfaces[] = {"C loops", "Fortran, 32-bit integers",
+                                       "Fortran, 64-bit integers"};
     PyObject *threads = blas.get_threads ? PyLong_FromLong(blas.get_threads()) : Py_NewRef(Py_None);
     if (!threads)
         return NULL;
     return Py_BuildValue("{sOsOsssN}", "name", blas.name ? blas.name : Py_None, "path",
-                         blas.path ? blas.path : Py_None, "interface", interfaces[blas.width], "threads", threads);
+                         blas.path ? blas.path : Py_None, "interface", interfaces[blas.width],
+                         "threads", threads);
 }
 
 static PyObject *py_set_blas_threads(PyObject *Py_UNUSED(module), PyObject *arg)
@@ -219,7 +233,8 @@ static PyObject *py_set_blas_threads(PyObject *Py_UNUSED(module), PyObject *arg)
     if (n == -1 && PyErr_Occurred())
         return NULL;
     if (n < 1 || n > 4096) {
-        PyErr_Format(PyExc_ValueError, "set_blas_threads: expected between 1 and 4096 threads, got %ld", n);
+        PyErr_Format(PyExc_ValueError,
+                     "set_blas_threads: expected between 1 and 4096 threads, got %ld", n);
         return NULL;
     }
     if (blas.set_threads)
@@ -227,15 +242,16 @@ static PyObject *py_set_blas_threads(PyObject *Py_UNUSED(module), PyObject *arg)
     Py_RETURN_NONE;
 }
 
-/* gemm(type, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) with addresses: for tests only. */
+/* gemm(type, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) with addresses: for
+ * tests only. */
 static PyObject *py_gemm(PyObject *Py_UNUSED(module), PyObject *args)
 {
     int type, trans_a, trans_b;
     Py_ssize_t m, n, k, alpha, a, lda, b, ldb, beta, c, ldc;
-    if (!PyArg_ParseTuple(args, "Cppnnnnnnnnnnn:_gemm", &type, &trans_a, &trans_b, &m, &n, &k, &alpha, &a, &lda, &b,
-                          &ldb, &beta, &c, &ldc))
+    if (!PyArg_ParseTuple(args, "Cppnnnnnnnnnnn:_gemm", &type, &trans_a, &trans_b, &m, &n, &k,
+                          &alpha, &a, &lda, &b, &ldb, &beta, &c, &ldc))
         return NULL;
-    entry_gemm((char)type, trans_a, trans_b, m, n, k, (void *)alpha, (void *)a, lda, (void *)b, ldb, (void *)beta,
-               (void *)c, ldc);
+    entry_gemm((char)type, trans_a, trans_b, m, n, k, (void *)alpha, (void *)a, lda, (void *)b, ldb,
+               (void *)beta, (void *)c, ldc);
     Py_RETURN_NONE;
 }

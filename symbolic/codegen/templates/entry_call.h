@@ -1,6 +1,8 @@
 /* One call of a compiled function: check arguments, lock storages, run, commit, clean up. */
 
-enum { RELEASE_GIL_FROM = 20000 }; /* work, in scalar operations: some 10 us, well above the cost of switching */
+enum {
+    RELEASE_GIL_FROM = 20000
+}; /* work, in scalar operations: some 10 us, well above the cost of switching */
 enum { STACK_ARRAYS = 32 };
 
 typedef union {
@@ -14,12 +16,13 @@ typedef struct {
     PyThreadState *released; /* set while the GIL is released */
     int failed;              /* a request of the program failed and left an error set */
     int n_owned;
-    size_t spare_bytes;      /* of spares that this call took from storages */
-    symbolic_array *table;   /* inputs, shared, constants */
-    PyArrayObject **slots;   /* outputs, then updates; NULL until the program asks for them */
-    PyObject **owned;        /* converted arguments and storages, copies of storages: 2 for each array at most */
-    number *numbers;         /* Python numbers among the inputs */
-    PyObject *kept;          /* list of what Python steps returned */
+    size_t spare_bytes;    /* of spares that this call took from storages */
+    symbolic_array *table; /* inputs, shared, constants */
+    PyArrayObject **slots; /* outputs, then updates; NULL until the program asks for them */
+    PyObject *
+        *owned; /* converted arguments and storages, copies of storages: 2 for each array at most */
+    number *numbers; /* Python numbers among the inputs */
+    PyObject *kept;  /* list of what Python steps returned */
     arena scratch;
     holder held;
 } call;
@@ -62,8 +65,8 @@ static int same_shape(PyArrayObject *array, const int64_t *shape)
     return 1;
 }
 
-/* An array that update `slot` may write to without allocating, if there is one. Needs no GIL: the storage is locked
- * for writing, and none but its lock's owner touches its spare. */
+/* An array that update `slot` may write to without allocating, if there is one. Needs no GIL: the
+ * storage is locked for writing, and none but its lock's owner touches its spare. */
 static PyArrayObject *reuse_for_update(call *c, int slot, const int64_t *shape)
 {
     const update *at = &c->self->updates[slot - c->self->n_outputs];
@@ -112,8 +115,8 @@ static void *rt_output(symbolic_runtime *rt, int slot, const int64_t *shape)
     }
     int taken = gil_take(c), ndim = self->slot_ndims[slot];
     Py_INCREF(self->slot_types[slot]);
-    PyObject *array = PyArray_NewFromDescr(&PyArray_Type, self->slot_types[slot], ndim, (const npy_intp *)shape, NULL,
-                                           NULL, 0, NULL);
+    PyObject *array = PyArray_NewFromDescr(&PyArray_Type, self->slot_types[slot], ndim,
+                                           (const npy_intp *)shape, NULL, NULL, 0, NULL);
     if (!array) {
         no_memory_for(slot, ndim, shape);
         c->failed = 1;
@@ -126,8 +129,8 @@ static void *rt_output(symbolic_runtime *rt, int slot, const int64_t *shape)
 
 /* ---- opaque Python steps ---- */
 
-/* The inputs of a step as read-only arrays. Copies, because a step may keep what it was given, and the memory behind
- * a program's intermediate values is used again. */
+/* The inputs of a step as read-only arrays. Copies, because a step may keep what it was given, and
+ * the memory behind a program's intermediate values is used again. */
 static PyObject *step_arguments(const step_type *step, const symbolic_array *inputs)
 {
     PyObject *args = PyTuple_New(step->n_inputs);
@@ -152,7 +155,10 @@ static PyObject *step_result(PyObject *value, int i, const array_type *type)
     if (fits(value, type))
         return Py_NewRef(value);
     if (PyArray_Check(value) || PyArray_CheckScalar(value)) {
-        enum { FLAGS = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSUREARRAY };
+        enum {
+            FLAGS = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_NOTSWAPPED
+            | NPY_ARRAY_ENSUREARRAY
+        };
         array = PyArray_FromAny(value, NULL, 0, 0, FLAGS, NULL);
         if (!array || fits(array, type))
             return array;
@@ -171,8 +177,8 @@ static int step_results(call *c, const step_type *step, PyObject *returned, symb
         return -1;
     int status = 0;
     if (PyTuple_GET_SIZE(sequence) != step->n_outputs) {
-        PyErr_Format(PyExc_TypeError, "a Python step returned %zd values instead of %d", PyTuple_GET_SIZE(sequence),
-                     step->n_outputs);
+        PyErr_Format(PyExc_TypeError, "a Python step returned %zd values instead of %d",
+                     PyTuple_GET_SIZE(sequence), step->n_outputs);
         status = -1;
     }
     for (int i = 0; status == 0 && i < step->n_outputs; i++) {
@@ -189,7 +195,8 @@ static int step_results(call *c, const step_type *step, PyObject *returned, symb
     return status;
 }
 
-static int rt_python(symbolic_runtime *rt, int index, const symbolic_array *inputs, symbolic_array *outputs)
+static int rt_python(symbolic_runtime *rt, int index, const symbolic_array *inputs,
+                     symbolic_array *outputs)
 {
     call *c = (call *)rt;
     if (index < 0 || index >= c->self->n_steps)
@@ -276,8 +283,9 @@ static inline int read_arguments(call *c, PyObject *const *args)
     return 0;
 }
 
-/* Enter the storages, now locked. A value to be updated in place that others can see (a user who borrowed it, an
- * argument of this very call) is copied first, so an array that was handed out never changes under its holder. */
+/* Enter the storages, now locked. A value to be updated in place that others can see (a user who
+ * borrowed it, an argument of this very call) is copied first, so an array that was handed out
+ * never changes under its holder. */
 static int read_storages(call *c)
 {
     Callable *self = c->self;
@@ -299,7 +307,8 @@ static int read_storages(call *c)
         if (!at->inplace || (c->table[entry].data == PyArray_DATA(value) && sole_owner(value)))
             continue;
         const array_type *type = &self->array_types[entry];
-        PyObject *copy = PyArray_SimpleNew(type->ndim, (const npy_intp *)c->table[entry].shape, type->type);
+        PyObject *copy =
+            PyArray_SimpleNew(type->ndim, (const npy_intp *)c->table[entry].shape, type->type);
         if (!copy)
             return -1;
         memcpy(PyArray_DATA((PyArrayObject *)copy), c->table[entry].data,
@@ -320,14 +329,16 @@ static PyObject *take_slot(call *c, int i)
     return out;
 }
 
-/* The program is done: commit the updates and return the outputs. Nothing can fail once the first is committed. */
+/* The program is done: commit the updates and return the outputs. Nothing can fail once the first
+ * is committed. */
 static PyObject *finish(call *c)
 {
     Callable *self = c->self;
     for (int i = 0; i < self->n_outputs + self->n_updates; i++) {
         if (c->slots[i] || (i >= self->n_outputs && self->updates[i - self->n_outputs].inplace))
             continue;
-        PyErr_Format(PyExc_RuntimeError, "the program didn't make %s %d", i < self->n_outputs ? "output" : "update",
+        PyErr_Format(PyExc_RuntimeError, "the program didn't make %s %d",
+                     i < self->n_outputs ? "output" : "update",
                      i < self->n_outputs ? i : i - self->n_outputs);
         return NULL;
     }
@@ -345,7 +356,8 @@ static PyObject *finish(call *c)
     return result;
 }
 
-/* A guard failed: let Python choose another program. All is released by now, so it may call us again. */
+/* A guard failed: let Python choose another program. All is released by now, so it may call us
+ * again. */
 static PyObject *call_miss(Callable *self, PyObject *const *args, int guard, const int64_t *detail)
 {
     PyObject *full = PyTuple_New(self->n_inputs), *result = NULL;
@@ -357,8 +369,9 @@ static PyObject *call_miss(Callable *self, PyObject *const *args, int guard, con
     if (function == NULL || function == Py_None)
         PyErr_Format(PyExc_RuntimeError, "guard %d failed", guard);
     else
-        result = PyObject_CallFunction(function, "i(LLLL)O", guard, (long long)detail[0], (long long)detail[1],
-                                       (long long)detail[2], (long long)detail[3], full);
+        result = PyObject_CallFunction(function, "i(LLLL)O", guard, (long long)detail[0],
+                                       (long long)detail[1], (long long)detail[2],
+                                       (long long)detail[3], full);
     Py_XDECREF(function);
     Py_DECREF(full);
     return result;
@@ -384,11 +397,12 @@ static PyObject *run_locked(call *c, int *guard)
     return NULL;
 }
 
-static inline PyObject *call_with(Callable *self, PyObject *const *args, symbolic_array *table, PyArrayObject **slots,
-                                  PyObject **owned, number *numbers)
+static inline PyObject *call_with(Callable *self, PyObject *const *args, symbolic_array *table,
+                                  PyArrayObject **slots, PyObject **owned, number *numbers)
 {
     call c;
-    c.rt = (symbolic_runtime){rt_output, rt_scratch, rt_begin, rt_python, entry_gemm, {0, 0, 0, 0}, self->threads};
+    c.rt = (symbolic_runtime){rt_output,  rt_scratch,   rt_begin,     rt_python,
+                              entry_gemm, {0, 0, 0, 0}, self->threads};
     c.self = self;
     c.released = NULL;
     c.failed = c.n_owned = 0;
@@ -436,7 +450,8 @@ static PyObject *call_on_stack(Callable *self, PyObject *const *args)
     return call_with(self, args, table, slots, owned, numbers);
 }
 
-static PyObject *call_on_heap(Callable *self, PyObject *const *args, size_t n_arrays, size_t n_slots)
+static PyObject *call_on_heap(Callable *self, PyObject *const *args, size_t n_arrays,
+                              size_t n_slots)
 {
     size_t each = sizeof(symbolic_array) + 2 * sizeof(PyObject *) + sizeof(number);
     char *memory = PyMem_Malloc(n_arrays * each + n_slots * sizeof(PyObject *));
@@ -445,7 +460,8 @@ static PyObject *call_on_heap(Callable *self, PyObject *const *args, size_t n_ar
     symbolic_array *table = (symbolic_array *)memory;
     number *numbers = (number *)(table + n_arrays);
     PyObject **owned = (PyObject **)(numbers + n_arrays);
-    PyObject *result = call_with(self, args, table, (PyArrayObject **)(owned + 2 * n_arrays), owned, numbers);
+    PyObject *result =
+        call_with(self, args, table, (PyArrayObject **)(owned + 2 * n_arrays), owned, numbers);
     PyMem_Free(memory);
     return result;
 }
@@ -453,7 +469,8 @@ static PyObject *call_on_heap(Callable *self, PyObject *const *args, size_t n_ar
 static PyObject *call_full(Callable *self, PyObject *const *args)
 {
     if (!self->run) {
-        PyErr_SetString(PyExc_RuntimeError, "this Callable was never initialised, or is being destroyed");
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this Callable was never initialised, or is being destroyed");
         return NULL;
     }
     size_t n_arrays = (size_t)self->n_inputs + (size_t)self->n_shared + (size_t)self->n_constants;
@@ -464,11 +481,12 @@ static PyObject *call_full(Callable *self, PyObject *const *args)
 }
 
 /* Keywords or another number of arguments: Python puts them in order. */
-static PyObject *call_bound(Callable *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
+static PyObject *call_bound(Callable *self, PyObject *const *args, Py_ssize_t count,
+                            PyObject *kwnames)
 {
     if (!self->bind || self->bind == Py_None) {
-        PyErr_Format(PyExc_TypeError, "expected %d positional arguments, got %zd%s", self->n_inputs, count,
-                     kwnames ? " and keywords" : "");
+        PyErr_Format(PyExc_TypeError, "expected %d positional arguments, got %zd%s", self->n_inputs,
+                     count, kwnames ? " and keywords" : "");
         return NULL;
     }
     PyObject *function = Py_NewRef(self->bind), *full = NULL, *result = NULL;

@@ -1,7 +1,8 @@
 /* Callable: the Python type of a compiled function; its fields are set once, by the constructor. */
 #include <structmember.h>
 
-/* What an array must be: NumPy's number of the element type (or its twin: `long long` is `long` on 64-bit Unix). */
+/* What an array must be: NumPy's number of the element type (or its twin: `long long` is `long` on
+ * 64-bit Unix). */
 typedef struct {
     int type, twin, ndim;
 } array_type;
@@ -17,8 +18,7 @@ typedef struct {
 } step_type;
 
 typedef struct {
-    PyObject_HEAD
-    vectorcallfunc vectorcall;
+    PyObject_HEAD vectorcallfunc vectorcall;
     PyObject *weakrefs;
     symbolic_run_function *run; /* NULL until initialised and once cleared */
     int n_inputs, n_shared, n_constants, n_outputs, n_updates, n_steps;
@@ -27,8 +27,8 @@ typedef struct {
     array_type *array_types;    /* of inputs, then of shared */
     PyArray_Descr **slot_types; /* of outputs, then of updates */
     int *slot_ndims;
-    Storage **storages;         /* borrowed from `shared` */
-    unsigned char *access;      /* by storage: READ, WRITE or WRITE_INPLACE */
+    Storage **storages;    /* borrowed from `shared` */
+    unsigned char *access; /* by storage: READ, WRITE or WRITE_INPLACE */
     update *updates;
     symbolic_array *constant_table;
     step_type *steps;
@@ -62,8 +62,9 @@ static inline int fits(PyObject *value, const array_type *type)
         return 0;
     PyArrayObject *array = (PyArrayObject *)value;
     PyArray_Descr *descr = PyArray_DESCR(array);
-    return (descr->type_num == type->type || descr->type_num == type->twin) && PyArray_NDIM(array) == type->ndim
-           && (PyArray_FLAGS(array) & NEED) == NEED && PyArray_ISNBO(descr->byteorder);
+    return (descr->type_num == type->type || descr->type_num == type->twin)
+           && PyArray_NDIM(array) == type->ndim && (PyArray_FLAGS(array) & NEED) == NEED
+           && PyArray_ISNBO(descr->byteorder);
 }
 
 /* TypeError: "<what> 2: expected float64 of 1 dimension, got ...". */
@@ -74,12 +75,15 @@ static void refuse(const char *what, int index, const array_type *type, PyObject
         return;
     if (PyArray_Check(got)) {
         PyArrayObject *array = (PyArrayObject *)got;
-        PyErr_Format(PyExc_TypeError, "%s %d: expected a C-contiguous, aligned array of %S with ndim %d, got %S with "
-                     "ndim %d%s", what, index, expected, type->ndim, PyArray_DESCR(array), PyArray_NDIM(array),
-                     PyArray_IS_C_CONTIGUOUS(array) ? "" : ", not contiguous");
+        PyErr_Format(
+            PyExc_TypeError,
+            "%s %d: expected a C-contiguous, aligned array of %S with ndim %d, got %S with "
+            "ndim %d%s",
+            what, index, expected, type->ndim, PyArray_DESCR(array), PyArray_NDIM(array),
+            PyArray_IS_C_CONTIGUOUS(array) ? "" : ", not contiguous");
     } else {
-        PyErr_Format(PyExc_TypeError, "%s %d: expected an array of %S with ndim %d, got %.200s", what, index, expected,
-                     type->ndim, Py_TYPE(got)->tp_name);
+        PyErr_Format(PyExc_TypeError, "%s %d: expected an array of %S with ndim %d, got %.200s",
+                     what, index, expected, type->ndim, Py_TYPE(got)->tp_name);
     }
     Py_DECREF(expected);
 }
@@ -98,7 +102,8 @@ static int need_tuple(PyObject *value, const char *name)
 {
     if (PyTuple_Check(value) && PyTuple_GET_SIZE(value) < 1 << 20)
         return 0;
-    PyErr_Format(PyExc_TypeError, "Callable: %s must be a tuple, got %.200s", name, Py_TYPE(value)->tp_name);
+    PyErr_Format(PyExc_TypeError, "Callable: %s must be a tuple, got %.200s", name,
+                 Py_TYPE(value)->tp_name);
     return -1;
 }
 
@@ -108,16 +113,19 @@ static int read_types(PyObject *tuple, const char *name, array_type *out)
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); i++) {
         PyObject *pair = PyTuple_GET_ITEM(tuple, i);
         if (!PyTuple_Check(pair) || !PyArg_ParseTuple(pair, "ii", &out[i].type, &out[i].ndim)) {
-            PyErr_Format(PyExc_TypeError, "Callable: %s[%zd] must be a pair (typenum, ndim)", name, i);
+            PyErr_Format(PyExc_TypeError, "Callable: %s[%zd] must be a pair (typenum, ndim)", name,
+                         i);
             return -1;
         }
         if (!PyTypeNum_ISNUMBER(out[i].type) && !PyTypeNum_ISBOOL(out[i].type)) {
-            PyErr_Format(PyExc_ValueError, "Callable: %s[%zd]: %d isn't the number of a numeric type", name, i,
+            PyErr_Format(PyExc_ValueError,
+                         "Callable: %s[%zd]: %d isn't the number of a numeric type", name, i,
                          out[i].type);
             return -1;
         }
         if (out[i].ndim < 0 || out[i].ndim > NPY_MAXDIMS) {
-            PyErr_Format(PyExc_ValueError, "Callable: %s[%zd]: ndim %d is out of range", name, i, out[i].ndim);
+            PyErr_Format(PyExc_ValueError, "Callable: %s[%zd]: ndim %d is out of range", name, i,
+                         out[i].ndim);
             return -1;
         }
         out[i].twin = twin_of(out[i].type);
@@ -140,13 +148,15 @@ static int read_shared(Callable *self, PyObject *shared, PyObject *types)
     for (int i = 0; i < self->n_shared; i++) {
         PyObject *at = PyTuple_GET_ITEM(shared, i);
         if (!PyObject_TypeCheck(at, &StorageType)) {
-            PyErr_Format(PyExc_TypeError, "Callable: shared[%d] must be a Storage, got %.200s", i, Py_TYPE(at)->tp_name);
+            PyErr_Format(PyExc_TypeError, "Callable: shared[%d] must be a Storage, got %.200s", i,
+                         Py_TYPE(at)->tp_name);
             return -1;
         }
         self->storages[i] = (Storage *)at;
         for (int j = 0; j < i; j++) /* it would wait for itself */
             if (self->storages[j] == (Storage *)at) {
-                PyErr_Format(PyExc_ValueError, "Callable: shared[%d] and shared[%d] are the same Storage", j, i);
+                PyErr_Format(PyExc_ValueError,
+                             "Callable: shared[%d] and shared[%d] are the same Storage", j, i);
                 return -1;
             }
     }
@@ -162,11 +172,13 @@ static int read_updates(Callable *self, PyObject *updates)
         PyObject *pair = PyTuple_GET_ITEM(updates, i);
         update *at = &self->updates[i];
         if (!PyTuple_Check(pair) || !PyArg_ParseTuple(pair, "ip", &at->shared, &at->inplace)) {
-            PyErr_Format(PyExc_TypeError, "Callable: updates[%d] must be a pair (shared_index, inplace)", i);
+            PyErr_Format(PyExc_TypeError,
+                         "Callable: updates[%d] must be a pair (shared_index, inplace)", i);
             return -1;
         }
         if (at->shared < 0 || at->shared >= self->n_shared || self->access[at->shared]) {
-            PyErr_Format(PyExc_ValueError, "Callable: updates[%d]: shared %d doesn't exist or is updated twice", i,
+            PyErr_Format(PyExc_ValueError,
+                         "Callable: updates[%d]: shared %d doesn't exist or is updated twice", i,
                          at->shared);
             return -1;
         }
@@ -182,11 +194,13 @@ static int read_slots(Callable *self, PyObject *outputs)
     self->slot_types = table_new(count, sizeof(PyArray_Descr *));
     self->slot_ndims = table_new(count, sizeof(int));
     array_type *types = table_new(self->n_outputs, sizeof(array_type));
-    int status = self->slot_types && self->slot_ndims && types ? read_types(outputs, "outputs", types) : -1;
+    int status =
+        self->slot_types && self->slot_ndims && types ? read_types(outputs, "outputs", types) : -1;
     for (int i = 0; status == 0 && i < count; i++) {
-        const array_type *type = i < self->n_outputs
-                                     ? &types[i]
-                                     : &self->array_types[self->n_inputs + self->updates[i - self->n_outputs].shared];
+        const array_type *type =
+            i < self->n_outputs
+                ? &types[i]
+                : &self->array_types[self->n_inputs + self->updates[i - self->n_outputs].shared];
         self->slot_ndims[i] = type->ndim;
         if (!(self->slot_types[i] = PyArray_DescrFromType(type->type)))
             status = -1;
@@ -203,10 +217,12 @@ static int read_constants(Callable *self, PyObject *constants)
     for (int i = 0; i < self->n_constants; i++) {
         PyArrayObject *at = (PyArrayObject *)PyTuple_GET_ITEM(constants, i);
         if (!PyArray_Check(at) || !PyArray_ISCARRAY_RO(at)) {
-            PyErr_Format(PyExc_TypeError, "Callable: constants[%d] must be a C-contiguous, aligned array", i);
+            PyErr_Format(PyExc_TypeError,
+                         "Callable: constants[%d] must be a C-contiguous, aligned array", i);
             return -1;
         }
-        self->constant_table[i] = (symbolic_array){PyArray_DATA(at), (const int64_t *)PyArray_DIMS(at)};
+        self->constant_table[i] =
+            (symbolic_array){PyArray_DATA(at), (const int64_t *)PyArray_DIMS(at)};
     }
     return 0;
 }
@@ -215,7 +231,8 @@ static int read_steps(Callable *self, PyObject *calls, PyObject *inputs, PyObjec
 {
     int count = (int)PyTuple_GET_SIZE(calls);
     if (PyTuple_GET_SIZE(inputs) != count || PyTuple_GET_SIZE(outputs) != count) {
-        PyErr_Format(PyExc_ValueError, "Callable: %d python_calls, but types for %zd inputs and %zd outputs", count,
+        PyErr_Format(PyExc_ValueError,
+                     "Callable: %d python_calls, but types for %zd inputs and %zd outputs", count,
                      PyTuple_GET_SIZE(inputs), PyTuple_GET_SIZE(outputs));
         return -1;
     }
@@ -240,15 +257,23 @@ static int read_steps(Callable *self, PyObject *calls, PyObject *inputs, PyObjec
 
 static int callable_init(PyObject *op, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"run", "inputs", "names", "shared", "shared_types", "constants", "outputs", "updates",
-                               "single", "nout", "convert", "bind", "miss", "python_calls", "python_types",
-                               "python_input_types", "threads", NULL};
+    static char *keywords[] = {"run",          "inputs",
+                               "names",        "shared",
+                               "shared_types", "constants",
+                               "outputs",      "updates",
+                               "single",       "nout",
+                               "convert",      "bind",
+                               "miss",         "python_calls",
+                               "python_types", "python_input_types",
+                               "threads",      NULL};
     Callable *self = (Callable *)op;
-    PyObject *run, *inputs, *names = NULL, *empty = PyTuple_New(0); /* immortal in effect: a singleton */
+    PyObject *run, *inputs, *names = NULL,
+                            *empty = PyTuple_New(0); /* immortal in effect: a singleton */
     if (!empty)
         return -1;
     Py_DECREF(empty);
-    PyObject *shared = empty, *shared_types = empty, *constants = empty, *outputs = empty, *updates = empty;
+    PyObject *shared = empty, *shared_types = empty, *constants = empty, *outputs = empty,
+             *updates = empty;
     PyObject *calls = empty, *call_types = empty, *call_input_types = empty;
     PyObject *convert = Py_None, *bind = Py_None, *miss = Py_None;
     int single = 0, nout = -2, threads = 1;
@@ -256,9 +281,10 @@ static int callable_init(PyObject *op, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_RuntimeError, "a Callable can't be initialised twice");
         return -1;
     }
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O|$OOOOOOpiOOOOOOi:Callable", keywords, &PyLong_Type, &run,
-                                     &inputs, &names, &shared, &shared_types, &constants, &outputs, &updates, &single,
-                                     &nout, &convert, &bind, &miss, &calls, &call_types, &call_input_types, &threads))
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "O!O|$OOOOOOpiOOOOOOi:Callable", keywords, &PyLong_Type, &run, &inputs,
+            &names, &shared, &shared_types, &constants, &outputs, &updates, &single, &nout,
+            &convert, &bind, &miss, &calls, &call_types, &call_input_types, &threads))
         return -1;
     if (need_tuple(inputs, "inputs") < 0 || need_tuple(shared, "shared") < 0
         || need_tuple(shared_types, "shared_types") < 0 || need_tuple(constants, "constants") < 0
@@ -267,9 +293,10 @@ static int callable_init(PyObject *op, PyObject *args, PyObject *kwargs)
         || need_tuple(call_input_types, "python_input_types") < 0)
         return -1;
     self->single = single || nout == -1;
-    if (self->single ? PyTuple_GET_SIZE(outputs) != 1 : nout != -2 && nout != PyTuple_GET_SIZE(outputs)) {
-        PyErr_Format(PyExc_ValueError, "Callable: single=%d, nout=%d don't fit %zd outputs", single, nout,
-                     PyTuple_GET_SIZE(outputs));
+    if (self->single ? PyTuple_GET_SIZE(outputs) != 1
+                     : nout != -2 && nout != PyTuple_GET_SIZE(outputs)) {
+        PyErr_Format(PyExc_ValueError, "Callable: single=%d, nout=%d don't fit %zd outputs", single,
+                     nout, PyTuple_GET_SIZE(outputs));
         return -1;
     }
     void *address = PyLong_AsVoidPtr(run);
@@ -280,14 +307,16 @@ static int callable_init(PyObject *op, PyObject *args, PyObject *kwargs)
     }
     self->vectorcall = call_vector; /* from here on there are tables: no second attempt */
     self->n_inputs = (int)PyTuple_GET_SIZE(inputs);
-    if (names && names != Py_None && (!PyTuple_Check(names) || PyTuple_GET_SIZE(names) != self->n_inputs)) {
+    if (names && names != Py_None
+        && (!PyTuple_Check(names) || PyTuple_GET_SIZE(names) != self->n_inputs)) {
         PyErr_Format(PyExc_ValueError, "Callable: names must be a tuple of %d", self->n_inputs);
         return -1;
     }
     Py_ssize_t n_types = self->n_inputs + PyTuple_GET_SIZE(shared) + PyTuple_GET_SIZE(shared_types);
     if (!(self->array_types = table_new(n_types, sizeof(array_type)))
-        || read_types(inputs, "inputs", self->array_types) < 0 || read_shared(self, shared, shared_types) < 0
-        || read_updates(self, updates) < 0 || read_slots(self, outputs) < 0 || read_constants(self, constants) < 0
+        || read_types(inputs, "inputs", self->array_types) < 0
+        || read_shared(self, shared, shared_types) < 0 || read_updates(self, updates) < 0
+        || read_slots(self, outputs) < 0 || read_constants(self, constants) < 0
         || read_steps(self, calls, call_input_types, call_types) < 0)
         return -1;
     self->names = Py_NewRef(names ? names : Py_None);
@@ -344,8 +373,8 @@ static void callable_dealloc(PyObject *op)
         PyMem_Free(self->steps[i].inputs);
         PyMem_Free(self->steps[i].outputs);
     }
-    void *tables[] = {self->array_types, self->slot_types, self->slot_ndims, self->storages, self->access,
-                      self->updates, self->constant_table, self->steps};
+    void *tables[] = {self->array_types, self->slot_types, self->slot_ndims,     self->storages,
+                      self->access,      self->updates,    self->constant_table, self->steps};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         PyMem_Free(tables[i]);
     Py_TYPE(op)->tp_free(op);
@@ -354,21 +383,26 @@ static void callable_dealloc(PyObject *op)
 static PyMemberDef callable_members[] = {
     {"threads", T_INT, offsetof(Callable, threads), 0, "threads that a parallel kernel may use"},
     {"names", T_OBJECT, offsetof(Callable, names), READONLY, "names of the inputs, or None"},
-    {"shared", T_OBJECT, offsetof(Callable, shared), READONLY, "storages that the program reads or updates"},
-    {"constants", T_OBJECT, offsetof(Callable, constants), READONLY, "arrays built into the program"},
-    {"python_calls", T_OBJECT, offsetof(Callable, python_calls), READONLY, "steps that only Python can do"},
-    {"convert", T_OBJECT, offsetof(Callable, convert), 0, "convert(i, value) -> array, for what doesn't fit"},
+    {"shared", T_OBJECT, offsetof(Callable, shared), READONLY,
+     "storages that the program reads or updates"},
+    {"constants", T_OBJECT, offsetof(Callable, constants), READONLY,
+     "arrays built into the program"},
+    {"python_calls", T_OBJECT, offsetof(Callable, python_calls), READONLY,
+     "steps that only Python can do"},
+    {"convert", T_OBJECT, offsetof(Callable, convert), 0,
+     "convert(i, value) -> array, for what doesn't fit"},
     {"bind", T_OBJECT, offsetof(Callable, bind), 0, "bind(args, kwargs) -> all arguments in order"},
     {"miss", T_OBJECT, offsetof(Callable, miss), 0, "miss(guard, detail, args) -> result"},
     {0},
 };
 
 static PyTypeObject CallableType = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "symbolic_entry.Callable",
-    .tp_doc = "A compiled program as a Python callable. See symbolic/codegen/entry.py for its parameters.",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "symbolic_entry.Callable",
+    .tp_doc = "A compiled program as a Python callable. See symbolic/codegen/entry.py for its "
+              "parameters.",
     .tp_basicsize = sizeof(Callable),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL,
+    .tp_flags =
+        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL,
     .tp_vectorcall_offset = offsetof(Callable, vectorcall),
     .tp_call = PyVectorcall_Call,
     .tp_weaklistoffset = offsetof(Callable, weakrefs),
@@ -380,8 +414,8 @@ static PyTypeObject CallableType = {
     .tp_members = callable_members,
 };
 
-/* enable_vectorcall(cls) -> cls. Before 3.12 a Python subclass doesn't inherit the flag, because its __call__ could be
- * replaced later; ours must not be. */
+/* enable_vectorcall(cls) -> cls. Before 3.12 a Python subclass doesn't inherit the flag, because
+ * its __call__ could be replaced later; ours must not be. */
 static PyObject *py_enable_vectorcall(PyObject *Py_UNUSED(module), PyObject *arg)
 {
     if (!PyType_Check(arg) || !PyType_IsSubtype((PyTypeObject *)arg, &CallableType)) {
@@ -389,7 +423,8 @@ static PyObject *py_enable_vectorcall(PyObject *Py_UNUSED(module), PyObject *arg
         return NULL;
     }
     PyTypeObject *type = (PyTypeObject *)arg;
-    if (type->tp_call != PyVectorcall_Call || type->tp_vectorcall_offset != offsetof(Callable, vectorcall)) {
+    if (type->tp_call != PyVectorcall_Call
+        || type->tp_vectorcall_offset != offsetof(Callable, vectorcall)) {
         PyErr_Format(PyExc_TypeError, "enable_vectorcall: %s overrides __call__", type->tp_name);
         return NULL;
     }

@@ -1,8 +1,9 @@
 /* Memory kept between calls: scratch blocks for the programs, spares of updated storages.
  *
- * A fresh large block costs a page fault for every 4 KiB at its first use, more than many programs take to compute, so
- * steady-state calls must get the memory they had before. All that is kept counts towards one limit; beyond it memory
- * is freed at once. Everything here is touched with the GIL held, except `arena_take` on a call's own arena. */
+ * A fresh large block costs a page fault for every 4 KiB at its first use, more than many programs
+ * take to compute, so steady-state calls must get the memory they had before. All that is kept
+ * counts towards one limit; beyond it memory is freed at once. Everything here is touched with the
+ * GIL held, except `arena_take` on a call's own arena. */
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -90,7 +91,8 @@ static block *pool_take(size_t size)
     return NULL;
 }
 
-/* End of a call. Only a single block is worth keeping: after a chain the next call asks for all of it at once. */
+/* End of a call. Only a single block is worth keeping: after a chain the next call asks for all of
+ * it at once. */
 static void arena_release(arena *from)
 {
     block *top = from->top;
@@ -117,7 +119,8 @@ static void arena_release(arena *from)
     }
 }
 
-/* trim() -> int: free the kept scratch blocks, return the bytes that are still kept (spares of storages). */
+/* trim() -> int: free the kept scratch blocks, return the bytes that are still kept (spares of
+ * storages). */
 static PyObject *py_trim(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
 {
     while (pool_count) {

@@ -1,15 +1,16 @@
 /* Storage: the array of one shared variable, with a lock of many readers or one writer.
  *
- * The counters are only touched with the GIL held, so they need no lock of their own. A call takes all its storages
- * together or none, and a waiting call holds none, so calls can't wait for each other in a circle. */
+ * The counters are only touched with the GIL held, so they need no lock of their own. A call takes
+ * all its storages together or none, and a waiting call holds none, so calls can't wait for each
+ * other in a circle. */
 #include <pthread.h>
 #include <time.h>
 
 typedef struct {
-    PyObject_HEAD
-    PyObject *weakrefs;
+    PyObject_HEAD PyObject *weakrefs;
     PyArrayObject *value;
-    PyArrayObject *spare; /* the previous value, if nobody else has it: the next update may write there */
+    PyArrayObject
+        *spare; /* the previous value, if nobody else has it: the next update may write there */
     int readers, writing; /* `writing` is WRITE_INPLACE if the value itself may be changing */
 } Storage;
 
@@ -21,7 +22,8 @@ static PyTypeObject StorageType;
 static int sole_owner(PyArrayObject *array)
 {
     enum { NEED = NPY_ARRAY_OWNDATA | NPY_ARRAY_WRITEABLE };
-    return Py_REFCNT(array) == 1 && (PyArray_FLAGS(array) & NEED) == NEED && PyArray_CheckExact((PyObject *)array);
+    return Py_REFCNT(array) == 1 && (PyArray_FLAGS(array) & NEED) == NEED
+           && PyArray_CheckExact((PyObject *)array);
 }
 
 static void storage_drop_spare(Storage *self)
@@ -32,8 +34,8 @@ static void storage_drop_spare(Storage *self)
     }
 }
 
-/* Replace the value (steals `fresh`), keeping the old one for the next update where memory allows. Returns what is left
- * for the caller to drop once nothing is locked: dropping may run any code. */
+/* Replace the value (steals `fresh`), keeping the old one for the next update where memory allows.
+ * Returns what is left for the caller to drop once nothing is locked: dropping may run any code. */
 static PyArrayObject *storage_commit(Storage *self, PyArrayObject *fresh)
 {
     PyArrayObject *old = self->value;
@@ -45,12 +47,13 @@ static PyArrayObject *storage_commit(Storage *self, PyArrayObject *fresh)
     return NULL;
 }
 
-/* ---- waiting. Threads that must wait sleep on one condition; whoever releases a storage wakes them all. ---- */
+/* ---- waiting. Threads that must wait sleep on one condition; whoever releases a storage wakes
+ * them all. ---- */
 
 static pthread_mutex_t wait_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wait_condition = PTHREAD_COND_INITIALIZER;
-static int waiters;             /* GIL */
-static unsigned long releases;  /* written with GIL and mutex, read with either */
+static int waiters;            /* GIL */
+static unsigned long releases; /* written with GIL and mutex, read with either */
 
 static void wake_waiters(void)
 {
@@ -85,7 +88,8 @@ static int wait_for_release(void)
     return PyErr_CheckSignals();
 }
 
-/* ---- what a thread holds: a list of its running calls, so that waiting for oneself is an error, not a hang ---- */
+/* ---- what a thread holds: a list of its running calls, so that waiting for oneself is an error,
+ * not a hang ---- */
 
 typedef struct holder {
     Storage **storages;
@@ -108,13 +112,14 @@ static int wait_for(Storage *wanted)
 {
     if (!is_held_here(wanted))
         return wait_for_release();
-    PyErr_SetString(PyExc_RuntimeError, "a shared variable is in use by the call that this code runs in; "
-                                        "it can only be changed after that call has returned");
+    PyErr_SetString(PyExc_RuntimeError,
+                    "a shared variable is in use by the call that this code runs in; "
+                    "it can only be changed after that call has returned");
     return -1;
 }
 
-/* Take all storages, for what `access` says of each. Not inlined: gcc 12 would warn of the address that is kept until
- * storages_release. */
+/* Take all storages, for what `access` says of each. Not inlined: gcc 12 would warn of the address
+ * that is kept until storages_release. */
 __attribute__((noinline)) static int storages_acquire(holder *self, const unsigned char *access)
 {
     for (int i = 0; i < self->count;) {
@@ -155,7 +160,8 @@ static void storages_release(holder *self, const unsigned char *access)
 static PyObject *storage_get_value(PyObject *op, void *Py_UNUSED(closure))
 {
     Storage *self = (Storage *)op;
-    /* Nobody may see an array half written; a value that is about to be replaced is another matter. */
+    /* Nobody may see an array half written; a value that is about to be replaced is another matter.
+     */
     while (self->writing == WRITE_INPLACE && !is_held_here(self))
         if (wait_for_release() < 0)
             return NULL;
@@ -212,16 +218,17 @@ static PyObject *storage_has_spare(PyObject *op, void *Py_UNUSED(closure))
 }
 
 static PyGetSetDef storage_getset[] = {
-    {"value", storage_get_value, storage_set_value, "The array itself, not a copy. Setting waits for running calls.",
+    {"value", storage_get_value, storage_set_value,
+     "The array itself, not a copy. Setting waits for running calls.", NULL},
+    {"has_spare", storage_has_spare, NULL, "Whether the next update can reuse the previous array.",
      NULL},
-    {"has_spare", storage_has_spare, NULL, "Whether the next update can reuse the previous array.", NULL},
     {0},
 };
 
 static PyTypeObject StorageType = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "symbolic_entry.Storage",
-    .tp_doc = "Storage(value)\n\nThe array of one shared variable, which compiled functions read and update.",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "symbolic_entry.Storage",
+    .tp_doc = "Storage(value)\n\nThe array of one shared variable, which compiled functions read "
+              "and update.",
     .tp_basicsize = sizeof(Storage),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
     .tp_weaklistoffset = offsetof(Storage, weakrefs),

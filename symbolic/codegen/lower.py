@@ -176,10 +176,12 @@ class Lowering:
         d.index_map = not reduce and (node.op.is_index_map or resolved)
 
     def _scatter(self, node: Apply, meaning: Scatter) -> None:
-        d = self._new("scatter", node.outputs[0], node=node)
-        d.extents = tuple(self.host(e) for e in self.extents.of(node.outputs[0]))
-        d.base = None if meaning.base is None else self.get(node.inputs[meaning.base]).id
-        d.parts = tuple(self._part(p, node) for p in meaning.parts)
+        # operands first: ids are a topological order, and a constant gets its id when it is first read
+        extents = tuple(self.host(e) for e in self.extents.of(node.outputs[0]))
+        base = None if meaning.base is None else self.get(node.inputs[meaning.base]).id
+        parts = tuple(self._part(p, node) for p in meaning.parts)
+        d = self._new("scatter", node.outputs[0], node=node, base=base, parts=parts)
+        d.extents = extents
 
     def _part(self, p: Part, node: Apply) -> Part:
         def full(e: Expr) -> Expr:
@@ -203,8 +205,9 @@ class Lowering:
             flat = flat * n + sym(a)
             total = total * n
         body = Expr("select", (named(check.condition), const(2**62, "int64"), flat), None, "int64")
+        detail = tuple(named(e) for e in check.detail)
         self.defs.append(Def(len(self.defs), "check", "int64", (), None, node, axes, extents, (), body, "min",
-                             check=check, detail=tuple(named(e) for e in check.detail)))
+                             check=check, detail=detail))
 
 
 def _storage_order(body: Expr, kept: tuple[str, ...], reduced: tuple[str, ...]) -> tuple[str, ...]:

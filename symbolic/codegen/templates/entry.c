@@ -20,6 +20,7 @@ _Static_assert(sizeof(npy_intp) == sizeof(int64_t), "shapes are handed to progra
 #include "entry_blas.h"
 #include "entry_storage.h"
 #include "entry_callable.h"
+#include "entry_runtime.h"
 #include "entry_call.h"
 
 /* load(path, symbol) -> address. The library stays loaded: a function pointer tells nobody when it

@@ -18,7 +18,8 @@ typedef struct {
 } step_type;
 
 typedef struct {
-    PyObject_HEAD vectorcallfunc vectorcall;
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
     PyObject *weakrefs;
     symbolic_run_function *run; /* NULL until initialised and once cleared */
     int n_inputs, n_shared, n_constants, n_outputs, n_updates, n_steps;
@@ -257,18 +258,15 @@ static int read_steps(Callable *self, PyObject *calls, PyObject *inputs, PyObjec
 
 static int callable_init(PyObject *op, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"run",          "inputs",
-                               "names",        "shared",
-                               "shared_types", "constants",
-                               "outputs",      "updates",
-                               "single",       "nout",
-                               "convert",      "bind",
-                               "miss",         "python_calls",
-                               "python_types", "python_input_types",
-                               "threads",      NULL};
+    /* clang-format off */
+    static char *keywords[] = {"run", "inputs", "names", "shared", "shared_types", "constants",
+                               "outputs", "updates", "single", "nout", "convert", "bind", "miss",
+                               "python_calls", "python_types", "python_input_types", "threads",
+                               NULL};
+    /* clang-format on */
     Callable *self = (Callable *)op;
-    PyObject *run, *inputs, *names = NULL,
-                            *empty = PyTuple_New(0); /* immortal in effect: a singleton */
+    PyObject *run, *inputs, *names = NULL;
+    PyObject *empty = PyTuple_New(0); /* a singleton: lives on after the next lines */
     if (!empty)
         return -1;
     Py_DECREF(empty);
@@ -373,8 +371,8 @@ static void callable_dealloc(PyObject *op)
         PyMem_Free(self->steps[i].inputs);
         PyMem_Free(self->steps[i].outputs);
     }
-    void *tables[] = {self->array_types, self->slot_types, self->slot_ndims,     self->storages,
-                      self->access,      self->updates,    self->constant_table, self->steps};
+    void *tables[] = {self->array_types, self->slot_types, self->slot_ndims, self->storages,
+                      self->access, self->updates, self->constant_table, self->steps};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         PyMem_Free(tables[i]);
     Py_TYPE(op)->tp_free(op);
@@ -397,7 +395,8 @@ static PyMemberDef callable_members[] = {
 };
 
 static PyTypeObject CallableType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "symbolic_entry.Callable",
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "symbolic_entry.Callable",
     .tp_doc = "A compiled program as a Python callable. See symbolic/codegen/entry.py for its "
               "parameters.",
     .tp_basicsize = sizeof(Callable),

@@ -7,7 +7,8 @@
 #include <time.h>
 
 typedef struct {
-    PyObject_HEAD PyObject *weakrefs;
+    PyObject_HEAD
+    PyObject *weakrefs;
     PyArrayObject *value;
     PyArrayObject
         *spare; /* the previous value, if nobody else has it: the next update may write there */
@@ -226,7 +227,8 @@ static PyGetSetDef storage_getset[] = {
 };
 
 static PyTypeObject StorageType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "symbolic_entry.Storage",
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "symbolic_entry.Storage",
     .tp_doc = "Storage(value)\n\nThe array of one shared variable, which compiled functions read "
               "and update.",
     .tp_basicsize = sizeof(Storage),

@@ -1,0 +1,214 @@
+/* What a running program may ask for: the functions behind runtime.h, and the state of one call. */
+
+enum {
+    RELEASE_GIL_FROM = 20000
+}; /* work, in scalar operations: some 10 us, well above the cost of switching */
+enum { STACK_ARRAYS = 32 };
+
+typedef union {
+    double real;
+    int64_t integer;
+} number;
+
+typedef struct {
+    symbolic_runtime rt; /* first: the program's handle is the call itself */
+    Callable *self;
+    PyThreadState *released; /* set while the GIL is released */
+    int failed;              /* a request of the program failed and left an error set */
+    int n_owned;
+    size_t spare_bytes;    /* of spares that this call took from storages */
+    symbolic_array *table; /* inputs, shared, constants */
+    PyArrayObject **slots; /* outputs, then updates; NULL until the program asks for them */
+    PyObject *
+        *owned; /* converted arguments and storages, copies of storages: 2 for each array at most */
+    number *numbers; /* Python numbers among the inputs */
+    PyObject *kept;  /* list of what Python steps returned */
+    arena scratch;
+    holder held;
+} call;
+
+static int gil_take(call *c)
+{
+    if (!c->released)
+        return 0;
+    PyEval_RestoreThread(c->released);
+    c->released = NULL;
+    return 1;
+}
+
+static void gil_give_back(call *c, int taken)
+{
+    if (taken)
+        c->released = PyEval_SaveThread();
+}
+
+static void rt_begin(symbolic_runtime *rt, double work)
+{
+    call *c = (call *)rt;
+    if (work >= RELEASE_GIL_FROM && !c->released)
+        c->released = PyEval_SaveThread();
+}
+
+static void *rt_scratch(symbolic_runtime *rt, int64_t bytes)
+{
+    call *c = (call *)rt;
+    return arena_take(&c->scratch, bytes, c->self->scratch_hint);
+}
+
+static int same_shape(PyArrayObject *array, const int64_t *shape)
+{
+    for (int i = 0; i < PyArray_NDIM(array); i++)
+        if (PyArray_DIM(array, i) != shape[i])
+            return 0;
+    return 1;
+}
+
+/* An array that update `slot` may write to without allocating, if there is one. Needs no GIL: the
+ * storage is locked for writing, and none but its lock's owner touches its spare. */
+static PyArrayObject *reuse_for_update(call *c, int slot, const int64_t *shape)
+{
+    const update *at = &c->self->updates[slot - c->self->n_outputs];
+    Storage *storage = c->self->storages[at->shared];
+    if (c->slots[slot])
+        return same_shape(c->slots[slot], shape) ? c->slots[slot] : NULL;
+    if (at->inplace)
+        return same_shape(storage->value, shape) ? storage->value : NULL;
+    PyArrayObject *spare = storage->spare;
+    if (!spare || PyArray_NDIM(spare) != c->self->slot_ndims[slot] || !same_shape(spare, shape)
+        || PyArray_DESCR(spare) != c->self->slot_types[slot])
+        return NULL;
+    storage->spare = NULL;
+    c->spare_bytes += (size_t)PyArray_NBYTES(spare);
+    c->slots[slot] = spare;
+    return spare;
+}
+
+/* NumPy says ValueError for shapes beyond the address space; to us that is plainly no memory. */
+static void no_memory_for(int slot, int ndim, const int64_t *shape)
+{
+    if (PyErr_ExceptionMatches(PyExc_MemoryError))
+        return;
+    for (int i = 0; i < ndim; i++)
+        if (shape[i] < 0)
+            return;
+    PyErr_Clear();
+    PyObject *dims = PyTuple_New(ndim);
+    for (int i = 0; dims && i < ndim; i++)
+        PyTuple_SET_ITEM(dims, i, PyLong_FromLongLong(shape[i]));
+    if (dims)
+        PyErr_Format(PyExc_MemoryError, "no memory for output %d of shape %R", slot, dims);
+    Py_XDECREF(dims);
+}
+
+static void *rt_output(symbolic_runtime *rt, int slot, const int64_t *shape)
+{
+    call *c = (call *)rt;
+    Callable *self = c->self;
+    if (slot < 0 || slot >= self->n_outputs + self->n_updates)
+        return NULL;
+    if (slot >= self->n_outputs) {
+        PyArrayObject *known = reuse_for_update(c, slot, shape);
+        if (known)
+            return PyArray_DATA(known);
+    }
+    int taken = gil_take(c), ndim = self->slot_ndims[slot];
+    Py_INCREF(self->slot_types[slot]);
+    PyObject *array = PyArray_NewFromDescr(&PyArray_Type, self->slot_types[slot], ndim,
+                                           (const npy_intp *)shape, NULL, NULL, 0, NULL);
+    if (!array) {
+        no_memory_for(slot, ndim, shape);
+        c->failed = 1;
+    }
+    Py_XSETREF(c->slots[slot], (PyArrayObject *)array);
+    void *data = array ? PyArray_DATA((PyArrayObject *)array) : NULL;
+    gil_give_back(c, taken);
+    return data;
+}
+
+/* ---- opaque Python steps ---- */
+
+/* The inputs of a step as read-only arrays. Copies, because a step may keep what it was given, and
+ * the memory behind a program's intermediate values is used again. */
+static PyObject *step_arguments(const step_type *step, const symbolic_array *inputs)
+{
+    PyObject *args = PyTuple_New(step->n_inputs);
+    for (int i = 0; args && i < step->n_inputs; i++) {
+        PyArrayObject *array = (PyArrayObject *)PyArray_SimpleNew(
+            step->inputs[i].ndim, (const npy_intp *)inputs[i].shape, step->inputs[i].type);
+        if (!array) {
+            Py_CLEAR(args);
+            break;
+        }
+        memcpy(PyArray_DATA(array), inputs[i].data, (size_t)PyArray_NBYTES(array));
+        PyArray_CLEARFLAGS(array, NPY_ARRAY_WRITEABLE);
+        PyTuple_SET_ITEM(args, i, (PyObject *)array);
+    }
+    return args;
+}
+
+/* Result `i` as a contiguous array of the promised type: a new reference. */
+static PyObject *step_result(PyObject *value, int i, const array_type *type)
+{
+    PyObject *array = NULL;
+    if (fits(value, type))
+        return Py_NewRef(value);
+    if (PyArray_Check(value) || PyArray_CheckScalar(value)) {
+        enum {
+            FLAGS = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_NOTSWAPPED
+            | NPY_ARRAY_ENSUREARRAY
+        };
+        array = PyArray_FromAny(value, NULL, 0, 0, FLAGS, NULL);
+        if (!array || fits(array, type))
+            return array;
+    }
+    refuse("result of a Python step", i, type, array ? array : value);
+    Py_XDECREF(array);
+    return NULL;
+}
+
+static int step_results(call *c, const step_type *step, PyObject *returned, symbolic_array *outputs)
+{
+    PyObject *sequence = PyTuple_Check(returned) || PyList_Check(returned)
+                             ? PySequence_Tuple(returned)
+                             : PyTuple_Pack(1, returned); /* one bare value */
+    if (!sequence)
+        return -1;
+    int status = 0;
+    if (PyTuple_GET_SIZE(sequence) != step->n_outputs) {
+        PyErr_Format(PyExc_TypeError, "a Python step returned %zd values instead of %d",
+                     PyTuple_GET_SIZE(sequence), step->n_outputs);
+        status = -1;
+    }
+    for (int i = 0; status == 0 && i < step->n_outputs; i++) {
+        PyObject *array = step_result(PyTuple_GET_ITEM(sequence, i), i, &step->outputs[i]);
+        if (!array || PyList_Append(c->kept, array) < 0) {
+            status = -1;
+        } else {
+            PyArrayObject *at = (PyArrayObject *)array;
+            outputs[i] = (symbolic_array){PyArray_DATA(at), (const int64_t *)PyArray_DIMS(at)};
+        }
+        Py_XDECREF(array);
+    }
+    Py_DECREF(sequence);
+    return status;
+}
+
+static int rt_python(symbolic_runtime *rt, int index, const symbolic_array *inputs,
+                     symbolic_array *outputs)
+{
+    call *c = (call *)rt;
+    if (index < 0 || index >= c->self->n_steps)
+        return -1;
+    const step_type *step = &c->self->steps[index];
+    int taken = gil_take(c), status = -1;
+    PyObject *args = NULL, *returned = NULL;
+    if ((c->kept || (c->kept = PyList_New(0))) && (args = step_arguments(step, inputs))
+        && (returned = PyObject_Call(PyTuple_GET_ITEM(c->self->python_calls, index), args, NULL)))
+        status = step_results(c, step, returned, outputs);
+    Py_XDECREF(args);
+    Py_XDECREF(returned);
+    if (status < 0)
+        c->failed = 1;
+    gil_give_back(c, taken);
+    return status;
+}

@@ -769,7 +769,7 @@ def test_nothing_leaks(ext, make, case):
         assert rss() - resident < 4 << 20
     finally:
         tracemalloc.stop()
-    assert max(abs(a - b) for a, b in zip(after, before)) < 500
+    assert max(abs(a - b) for a, b in zip(after, before, strict=True)) < 500
 
 
 def test_argument_reference_counts(make):

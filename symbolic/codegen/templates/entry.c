@@ -2,8 +2,7 @@
  * entry.py), so that the programs themselves need no Python headers. Storage holds a shared
  * variable's array, Callable is a compiled function, the rest loads programs and finds them a BLAS.
  */
-#define PY_SSIZE_T_CLEAN
-#define _GNU_SOURCE
+#define PY_SSIZE_T_CLEAN /* Python.h comes first: it defines what the system's headers offer */
 #include <Python.h>
 #define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
 #include <numpy/arrayobject.h>

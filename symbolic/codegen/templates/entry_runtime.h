@@ -1,8 +1,7 @@
 /* What a running program may ask for: the functions behind runtime.h, and the state of one call. */
 
-enum {
-    RELEASE_GIL_FROM = 20000
-}; /* work, in scalar operations: some 10 us, well above the cost of switching */
+/* Work, in scalar operations: some 10 us, well above the cost of switching. */
+enum { RELEASE_GIL_FROM = 20000 };
 enum { STACK_ARRAYS = 32 };
 
 typedef union {
@@ -19,10 +18,9 @@ typedef struct {
     size_t spare_bytes;    /* of spares that this call took from storages */
     symbolic_array *table; /* inputs, shared, constants */
     PyArrayObject **slots; /* outputs, then updates; NULL until the program asks for them */
-    PyObject *
-        *owned; /* converted arguments and storages, copies of storages: 2 for each array at most */
-    number *numbers; /* Python numbers among the inputs */
-    PyObject *kept;  /* list of what Python steps returned */
+    PyObject **owned;      /* converted values, copies of storages: at most 2 for each array */
+    number *numbers;       /* Python numbers among the inputs */
+    PyObject *kept;        /* list of what Python steps returned */
     arena scratch;
     holder held;
 } call;

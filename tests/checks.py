@@ -24,7 +24,7 @@ def variables(*arrays: np.ndarray) -> list[Variable]:
 
 
 def run(outputs: Sequence[Variable], values: dict[Variable, np.ndarray], on_error: bool = False,
-        rtol: float = 1e-6) -> list[np.ndarray]:
+        rtol: float = 1e-6, atol: float = 0) -> list[np.ndarray]:
     """Compute with the interpreter and the compiler, require the same, and return the interpreter's.
 
     With `on_error`, both must raise the same class of error, which is raised.
@@ -35,7 +35,7 @@ def run(outputs: Sequence[Variable], values: dict[Variable, np.ndarray], on_erro
             for a, b in zip(function(list(values), list(outputs), on_unused_input="ignore")(*values.values()), got,
                             strict=True):
                 assert a.dtype == b.dtype and a.shape == b.shape
-                np.testing.assert_allclose(a, b, rtol=rtol)
+                np.testing.assert_allclose(a, b, rtol=rtol, atol=atol)
         return got
     if function is not None:
         try:

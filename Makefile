@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: test lint clean
+.PHONY: test lint demo clean
 
 $(VENV)/.stamp-test: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -11,11 +11,19 @@ $(VENV)/.stamp-test: setup.cfg pyproject.toml
 	touch $@
 
 lint: $(VENV)/.stamp-test
-	$(BIN)/ruff check symbolic tests
+	$(BIN)/ruff check symbolic tests examples
 	$(BIN)/mypy
 
 test: lint
 	$(BIN)/python -m pytest -n 2
+
+demo: $(VENV)/.stamp-demo
+	$(BIN)/python examples/digits_mlp.py
+
+$(VENV)/.stamp-demo: setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[examples]"
+	touch $@
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -88,7 +88,8 @@ class Function:
         lowering = Lowering(graph, extents)
         program = write(lowering, Fusion(lowering), extents.guards, self.name)
         assert self._compiler is not None
-        library = Library(program, [v.dtype for v in graph.outputs], [v.ndim for v in graph.outputs], self._compiler)
+        library = Library(program, [(v.dtype, v.ndim) for v in graph.inputs], [(v.dtype, v.ndim) for v in graph.outputs],
+                          self._compiler)
         variant = (library, program.failures, facts)
         self._variants.append(variant)
         return variant
@@ -148,8 +149,6 @@ class Function:
             code, results, detail = library.run(arrays)
             if code == 0:
                 return results
-            if code < 0:
-                raise MemoryError(f"{self.name}: out of memory")
             if n == 0:
                 base_code, base_detail = code, detail  # type: ignore[assignment]
             if not failures[code - 1].broadcast:

@@ -1,11 +1,10 @@
-"""Builds a Program with the C compiler and calls it through ctypes.
+"""Builds a Program with the C compiler and binds it to the entry extension, which calls it.
 
-This host fills the runtime table of `templates/runtime.h` from Python. It is the simple host: right, and slow to
-enter (tens of µs a call); the extension that replaces it speaks the same table.
+The extension (`entry`) fills the runtime table of `templates/runtime.h`: memory, BLAS, the GIL. It is built once per
+interpreter and kept in the cache directory.
 """
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import subprocess
@@ -16,30 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from symbolic.codegen.entry import find_blas, load_entry, use_blas
 from symbolic.codegen.program import Program
+from symbolic.config import config
 from symbolic.errors import CompileError
 
 FLAGS = ("-std=gnu11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off",
          "-fwrapv", "-Wall", "-Wno-unused-function", "-shared", "-fPIC")
-_BLAS = {"f": "float32", "d": "float64", "c": "complex64", "z": "complex128"}
-
-
-class _Array(ctypes.Structure):
-    _fields_ = [("data", ctypes.c_void_p), ("shape", ctypes.c_void_p)]
-
-
-_OUTPUT = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(ctypes.c_int64))
-_SCRATCH = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
-_BEGIN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_double)
-_PYTHON = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
-_I64, _PTR = ctypes.c_int64, ctypes.c_void_p
-_GEMM = ctypes.CFUNCTYPE(None, ctypes.c_char, ctypes.c_int, ctypes.c_int, _I64, _I64, _I64, _PTR, _PTR, _I64, _PTR,
-                         _I64, _PTR, _PTR, _I64)
-
-
-class _Runtime(ctypes.Structure):
-    _fields_ = [("output", _OUTPUT), ("scratch", _SCRATCH), ("begin", _BEGIN), ("python", _PYTHON),
-                ("gemm", _GEMM), ("detail", ctypes.c_int64 * 4), ("threads", ctypes.c_int)]
+_entries: dict[tuple[str, str], Any] = {}
 
 
 def find_compiler() -> str | None:
@@ -52,20 +35,26 @@ def find_compiler() -> str | None:
     return None
 
 
-def _view(address: int, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    n = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    raw: Any = (ctypes.c_char * n).from_address(address) if n else b""
-    return np.frombuffer(raw, dtype=dtype).reshape(shape)
+def entry_for(compiler: str) -> Any:
+    """Return the entry extension, with a BLAS found for it."""
+    key = (str(config.cache_dir), compiler)
+    if key not in _entries:
+        module = load_entry(Path(config.cache_dir), [compiler])
+        use_blas(module, find_blas(module))
+        _entries[key] = module
+    return _entries[key]
+
+
+class _Miss(tuple):
+    """What a program returned instead of results: its code and what it left in ``detail``."""
 
 
 class Library:
     """A compiled Program; :meth:`run` calls it on C-contiguous arrays."""
 
-    def __init__(self, program: Program, outputs: Sequence[str], ranks: Sequence[int], compiler: str) -> None:
+    def __init__(self, program: Program, inputs: Sequence[tuple[str, int]], outputs: Sequence[tuple[str, int]],
+                 compiler: str) -> None:
         self.program = program
-        self.outputs = tuple(outputs)
-        self.ranks = tuple(ranks)
-        self.threads = len(os.sched_getaffinity(0))
         self._folder = tempfile.TemporaryDirectory(prefix="symbolic-")
         self.source = Path(self._folder.name) / "program.c"
         self.source.write_text(program.source)
@@ -77,49 +66,30 @@ class Library:
         if done.returncode:
             first = "\n".join(done.stderr.splitlines()[:12])
             raise CompileError(f"{' '.join(command)} failed:\n{first}")
-        self._run = ctypes.CDLL(str(target)).symbolic_run
-        self._run.argtypes = [ctypes.POINTER(_Runtime), ctypes.POINTER(_Array)]
-        self._run.restype = ctypes.c_int
+        entry = entry_for(compiler)
+        self._call = entry.Callable(
+            entry.load(str(target), "symbolic_run"), _numbers(inputs), constants=tuple(program.constants),
+            outputs=_numbers(outputs), nout=len(outputs), convert=_contiguous,
+            miss=lambda code, detail, args: _Miss((code + 1, detail)), threads=len(os.sched_getaffinity(0)))
 
     def run(self, arrays: Sequence[np.ndarray]) -> tuple[int, list[np.ndarray], tuple[int, ...]]:
-        """Return the program's code, its outputs and what it left in ``detail``."""
-        given = [*arrays, *self.program.constants]
-        table = (_Array * max(1, len(given)))()
-        keep: list[object] = []
-        for k, a in enumerate(given):
-            shape = (ctypes.c_int64 * max(1, a.ndim))(*a.shape)
-            keep.append(shape)
-            table[k] = _Array(a.ctypes.data, ctypes.addressof(shape))
-        results: dict[int, np.ndarray] = {}
+        """Return the program's code, its outputs and what it left in ``detail``.
 
-        def output(_rt: int, slot: int, shape: ctypes.Array) -> int | None:
-            try:
-                made = np.empty(tuple(shape[a] for a in range(self.ranks[slot])), self.outputs[slot])
-            except (MemoryError, ValueError):
-                return None
-            results[slot] = made
-            return made.ctypes.data
-
-        def scratch(_rt: int, size: int) -> int | None:
-            try:
-                made = np.empty(max(size, 1) + 64, "uint8")
-            except (MemoryError, ValueError):
-                return None
-            keep.append(made)
-            return -(-made.ctypes.data // 64) * 64
-
-        rt = _Runtime(_OUTPUT(output), _SCRATCH(scratch), _BEGIN(lambda _rt, _w: None),
-                      _PYTHON(lambda *_: -1), _GEMM(_gemm), (ctypes.c_int64 * 4)(), self.threads)
-        code = self._run(ctypes.byref(rt), table)
-        return code, [results[k] for k in range(len(results))], tuple(rt.detail)
+        Raises
+        ------
+        MemoryError
+            If an array doesn't fit in memory.
+        """
+        found = self._call(*arrays)
+        if isinstance(found, _Miss):
+            return found[0], [], tuple(found[1])
+        return 0, found, ()
 
 
-def _gemm(kind: bytes, ta: int, tb: int, m: int, n: int, k: int, alpha: int, a: int, lda: int, b: int, ldb: int,
-          beta: int, c: int, ldc: int) -> None:
-    """Multiply through NumPy, whose BLAS this host borrows; programs ask for alpha 1 and beta 0."""
-    dtype = _BLAS[kind.decode()]
-    x = _view(a, (k, lda) if ta else (m, lda), dtype)
-    y = _view(b, (n, ldb) if tb else (k, ldb), dtype)
-    x = x.T[:m, :k] if ta else x[:m, :k]
-    y = y.T[:k, :n] if tb else y[:k, :n]
-    np.matmul(x, y, out=_view(c, (m, ldc), dtype)[:, :n])
+def _numbers(types: Sequence[tuple[str, int]]) -> tuple[tuple[int, int], ...]:
+    return tuple((np.dtype(dtype).num, ndim) for dtype, ndim in types)
+
+
+def _contiguous(_k: int, value: np.ndarray) -> np.ndarray:
+    """Return a copy the program can read: the types are right already, the layout isn't."""
+    return np.array(value, order="C").astype(value.dtype.newbyteorder("="))

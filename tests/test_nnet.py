@@ -10,9 +10,9 @@ from symbolic import errors
 from symbolic.codegen.reference import evaluate
 from symbolic.gradient import grad
 from symbolic.graph import Variable, constant
-from symbolic.ops import nnet
+from symbolic.ops import activation
 from symbolic.ops.elementwise import cast_to
-from symbolic.ops.functions import mul, sub
+from symbolic.ops.functions import mul, sigmoid, sub
 from symbolic.ops.nnet import (
     CrossentropyIndex,
     LogSoftmax,
@@ -25,7 +25,6 @@ from symbolic.ops.nnet import (
     log,
     log_softmax,
     logsoftmax,
-    sigmoid,
     sigmoid_binary_crossentropy,
     softmax,
     softmax_graph,
@@ -257,16 +256,16 @@ def _ultra_fast(x):
 
 
 ACTIVATIONS = {
-    "relu": (nnet.relu, lambda x: np.where(x > 0, x, 0)),
-    "leaky": (lambda x: nnet.relu(x, 0.1), lambda x: np.where(x > 0, x, 0.1 * x)),
-    "elu": (nnet.elu, lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0)))),
-    "elu2": (lambda x: nnet.elu(x, 2), lambda x: np.where(x > 0, x, 2 * np.expm1(np.minimum(x, 0)))),
-    "selu": (nnet.selu, lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0)))),
-    "softsign": (nnet.softsign, lambda x: x / (1 + np.abs(x))),
-    "hard_sigmoid": (nnet.hard_sigmoid, lambda x: np.clip(0.2 * x + 0.5, 0, 1)),
-    "ultra_fast_sigmoid": (nnet.ultra_fast_sigmoid, _ultra_fast),
-    "sigmoid": (nnet.sigmoid, special.expit), "tanh": (nnet.tanh, np.tanh),
-    "softplus": (nnet.softplus, lambda x: np.logaddexp(0, x)),
+    "relu": (activation.relu, lambda x: np.where(x > 0, x, 0)),
+    "leaky": (lambda x: activation.relu(x, 0.1), lambda x: np.where(x > 0, x, 0.1 * x)),
+    "elu": (activation.elu, lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0)))),
+    "elu2": (lambda x: activation.elu(x, 2), lambda x: np.where(x > 0, x, 2 * np.expm1(np.minimum(x, 0)))),
+    "selu": (activation.selu, lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0)))),
+    "softsign": (activation.softsign, lambda x: x / (1 + np.abs(x))),
+    "hard_sigmoid": (activation.hard_sigmoid, lambda x: np.clip(0.2 * x + 0.5, 0, 1)),
+    "ultra_fast_sigmoid": (activation.ultra_fast_sigmoid, _ultra_fast),
+    "sigmoid": (activation.sigmoid, special.expit), "tanh": (activation.tanh, np.tanh),
+    "softplus": (activation.softplus, lambda x: np.logaddexp(0, x)),
 }
 
 
@@ -291,14 +290,14 @@ def test_activation_gradients():
 
 def test_relu_at_zero_has_theanos_gradient():
     x = TensorType("float64", ())("x")
-    got = evaluate([grad(nnet.relu(x), x), grad(nnet.relu(x, 0.2), x)], {x: np.array(0.0)})
+    got = evaluate([grad(activation.relu(x), x), grad(activation.relu(x, 0.2), x)], {x: np.array(0.0)})
     np.testing.assert_allclose(got, [0.5, 0.6])
 
 
 def test_relu_with_a_slope_for_each_unit():
     a, s = RNG.normal(size=(3, 2)), np.array([0.1, 0.5])
     x, alpha = variables(a, s)
-    y = nnet.relu(x, alpha)
+    y = activation.relu(x, alpha)
     assert isinstance(y, Variable)
     np.testing.assert_allclose(evaluate([y], {x: a, alpha: s})[0], np.where(a > 0, a, s * a), rtol=1e-14)
     central_difference([sum_of(mul(a, y))], {x: a, alpha: s})

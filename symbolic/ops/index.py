@@ -7,120 +7,13 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
-from symbolic.graph import Constant, Op, Variable, as_tensor_variable, constant, describe
-from symbolic.ops.elementwise import Cast, cast_to, match_dtype
-from symbolic.ops.region import ARRAY, VAR, IdxList, Region, Slice, extent_of, region_of
+from symbolic.graph import Constant, Variable, as_tensor_variable, constant, describe
+from symbolic.ops.elementwise import Cast, cast_to
+from symbolic.ops.region import ARRAY, VAR, Slice
 from symbolic.ops.shape import dimshuffle, flatten
-from symbolic.scalar import Check, Expr, IndexLambda, axis, binary, cast, load
+from symbolic.ops.subtensor import AdvancedSubtensor, Subtensor
 from symbolic.source import caller
-from symbolic.types import TensorType, is_discrete, is_integer
-
-# ------------------------------------------------------------------------------------------------ ops
-
-
-class Subtensor(Op):
-    """``x[ints and slices]``.
-
-    Parameters
-    ----------
-    idx_list : tuple
-        One entry an axis: an int, a :class:`Slice`, or :data:`VAR` for an integer that is an input.
-    """
-
-    __props__: tuple[str, ...] = ("idx_list",)
-    is_index_map = True
-
-    def __init__(self, idx_list: IdxList) -> None:
-        self.idx_list = idx_list
-
-    def __str__(self) -> str:
-        return f"{self.name}{{{', '.join(map(str, self.idx_list))}}}"
-
-    def region(self, types: Sequence[TensorType], first: int = 1) -> Region:
-        """Return the region of `x`; the index inputs begin at number `first`."""
-        return region_of(self.idx_list, types[0], types[first:], first)
-
-    def infer_type(self, *types: TensorType) -> tuple[TensorType, ...]:
-        return (TensorType(types[0].dtype, self.region(types).known),)
-
-    def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
-        return (self.region(types).extents,)
-
-    def checks(self, *types: TensorType) -> tuple[Check, ...]:
-        return self.region(types).checks
-
-    def compute(self, *types: TensorType) -> IndexLambda:
-        return IndexLambda(load(0, self.region(types).index, types[0].dtype))
-
-    def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
-                 gouts: Sequence[Variable | None]) -> list[Variable | None]:
-        x, *idx = inputs
-        nothing: list[Variable | None] = [None] * len(idx)
-        if gouts[0] is None or is_discrete(x.dtype):
-            return [None, *nothing]
-        return [INTO_ZEROS[0](self, x, match_dtype(gouts[0], x.dtype), idx), *nothing]
-
-    def connection_pattern(self, node: Any) -> list[list[bool]]:
-        return [[True]] + [[False]] * (node.nin - 1)
-
-
-#: Set by `ops.scatter`: ``(op, x, g, idx)`` gives zeros like x with `g` added where the key points.
-INTO_ZEROS: list[Any] = []
-
-
-class AdvancedSubtensor(Subtensor):
-    """``x[integer arrays, ints and slices]``.
-
-    Parameters
-    ----------
-    idx_list : tuple
-        As for :class:`Subtensor`, and :data:`ARRAY` for an integer array that is an input.
-    mode : {'raise', 'clip', 'wrap'}
-        What becomes of an index out of range.
-    """
-
-    __props__ = ("idx_list", "mode")
-    is_index_map = False
-
-    def __init__(self, idx_list: IdxList, mode: str = "raise") -> None:
-        super().__init__(idx_list)
-        self.mode = mode
-
-    def region(self, types: Sequence[TensorType], first: int = 1) -> Region:
-        return region_of(self.idx_list, types[0], types[first:], first, self.mode)
-
-
-class BoundedIndex(Op):
-    """An integer array, unchanged, that must lie in ``0 <= y < x.shape[axis]`` of a second input."""
-
-    __props__ = ("axis",)
-    name = "bounded_index"
-    is_index_map = True
-
-    def __init__(self, axis: int) -> None:
-        self.axis = axis
-
-    def infer_type(self, *types: TensorType) -> tuple[TensorType, ...]:
-        return (types[0],)
-
-    def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
-        return (tuple(extent_of(0, types[0], a) for a in range(types[0].ndim)),)
-
-    def checks(self, *types: TensorType) -> tuple[Check, ...]:
-        p = cast(self.compute(*types).body, "int64")
-        n = extent_of(1, types[1], self.axis)
-        return (Check(binary("and", binary("le", 0, p), p < n), "index {0} is out of bounds for {1} classes",
-                      self.infer_shape(*types)[0], (p, n), error=errors.IndexOutOfBounds),)
-
-    def compute(self, *types: TensorType) -> IndexLambda:
-        return IndexLambda(load(0, [axis(a) for a in range(types[0].ndim)], types[0].dtype))
-
-    def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
-                 gouts: Sequence[Variable | None]) -> list[Variable | None]:
-        return [None, None]
-
-
-# ------------------------------------------------------------------------------------------------ keys
+from symbolic.types import is_integer
 
 
 def getitem(x: Any, key: Any) -> Variable:
@@ -149,9 +42,9 @@ def getitem(x: Any, key: Any) -> Variable:
 
     Examples
     --------
-    >>> x = TensorType("float32", (None, 5))("x")
+    >>> x = as_tensor_variable(np.zeros((2, 5), "float32"))
     >>> getitem(x, (slice(None), slice(1, None, 2))).type
-    TensorType(float32, (?, 2))
+    TensorType(float32, (2, 2))
     """
     x = as_tensor_variable(x)
     entries = _expanded(x, key)
@@ -299,7 +192,7 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
 
     Examples
     --------
-    >>> x = TensorType("float32", (4, 5))("x")
+    >>> x = as_tensor_variable(np.zeros((4, 5), "float32"))
     >>> take(x, [[0, 2]], axis=1).type
     TensorType(float32, (4, 1, 2))
     """
@@ -316,6 +209,3 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
         # the modes are those of index arrays: take through one of extent 1
         return getitem(take(x, as_tensor_variable([e]), axis, mode), (*[slice(None)] * axis, 0))
     return _apply(x, [e if a == axis else slice(None) for a in range(x.ndim)], mode)
-
-
-Variable.__getitem__ = getitem  # type: ignore[attr-defined]

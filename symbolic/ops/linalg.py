@@ -475,8 +475,3 @@ def outer(a: Any, b: Any) -> Variable:
     """
     a, b = (v if v.ndim == 1 else flatten(v) for v in (as_tensor_variable(a), as_tensor_variable(b)))
     return mul(dimshuffle(a, [0, "x"]), dimshuffle(b, ["x", 0]))
-
-
-Variable.dot = dot  # type: ignore[attr-defined]
-Variable.__matmul__ = matmul  # type: ignore[attr-defined]
-Variable.__rmatmul__ = lambda self, other: matmul(other, self)  # type: ignore[attr-defined]

@@ -4,8 +4,8 @@ What a probe learns is kept in ``<cache_dir>/compiler``, named by the compiler's
 its size, so a warm start runs no subprocess (about 0.2 ms instead of 150 ms).
 
 Measured on two cores with gcc 12 for a 20-line file with a parallel and a reducing loop: 64 ms in
-all; of these 26 ms are process start and front end at -O0 (7 ms ``stdint.h`` and ``math.h``), 14 ms
--O2, 8 ms what -O3 adds, 14 ms linking (4 ms ``-lm``). Reading the source from stdin, ``-pipe``, gold
+all; of these 26 ms are process start and front end at -O0 (7 ms ``stdint.h``, ``math.h``), 14 ms
+-O2, 8 ms what -O3 adds, 14 ms linking (4 ms ``-lm``). The source on stdin, ``-pipe``, gold
 and a hand-written link line changed less than 3 ms either way, so none of them is used.
 """
 from __future__ import annotations

@@ -30,10 +30,13 @@ from symbolic.codegen.files import (
     private,
     read_json,
     read_sealed,
+    remove,
     seal,
+    size_of,
     stat,
     walk,
     write,
+    written,
 )
 from symbolic.config import config
 from symbolic.errors import CacheError
@@ -41,7 +44,7 @@ from symbolic.errors import CacheError
 _NAME = re.compile(r"[0-9A-Za-z_-]{1,128}")
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
-_SUFFIXES = (".json", ".c", ".so")
+_SUFFIXES = (".json", ".c", ".so")  # .json goes first: the rest isn't looked at without it
 
 
 class Entry(NamedTuple):
@@ -227,13 +230,13 @@ class Cache:
             self._write(self._kernels + _named(sha), (_named(library) + "\n").encode())
 
     def _library_size(self, sha: str) -> int:
-        return sum(_size(self._libraries + sha + suffix) for suffix in _SUFFIXES)
+        return sum(size_of(self._libraries + sha + suffix) for suffix in _SUFFIXES)
 
     def _function_size(self, key: str) -> int:
-        return sum(_size(self._functions + key + suffix) for suffix in (".json", ".hits"))
+        return sum(size_of(self._functions + key + suffix) for suffix in (".json", ".hits"))
 
     def _content_size(self) -> int:
-        return sum(map(_size, (f for folder in (self._libraries, self._kernels, self._functions)
+        return sum(map(size_of, (f for folder in (self._libraries, self._kernels, self._functions)
                                for f in listed(folder))))
 
     # ---- looking after ----
@@ -256,7 +259,7 @@ class Cache:
 
     def size(self) -> int:
         """Return how many bytes the cache takes, unfinished files included."""
-        return sum(map(_size, walk(self.path)))
+        return sum(map(size_of, walk(self.path)))
 
     def verify(self, quarantine: bool = True) -> list[Damage]:
         """Hash everything again and return what is damaged.
@@ -340,7 +343,7 @@ class Cache:
         entries = self.functions()[::-1]
         users = Counter(s for e in entries for s in _libraries(e.manifest))
         dropped = [path.stem for path in listed(self._libraries, ".so")
-                   if path.stem not in users and now - _written(path) > _HOUR]
+                   if path.stem not in users and now - written(path) > _HOUR]
         held = self._content_size() - sum(map(self._library_size, dropped))
         removed = 0
         for e in entries:
@@ -348,13 +351,13 @@ class Cache:
             if e.key == spare or not (expired or (max_size is not None and held > max_size)):
                 continue
             removed, held = removed + 1, held - self._function_size(e.key)
-            _remove(self._functions + e.key, ".json", ".hits")
+            remove(self._functions + e.key, ".json", ".hits")
             users.subtract(_libraries(e.manifest))
             freed = [s for s in _libraries(e.manifest) if not users[s]]
             held -= sum(map(self._library_size, freed))
             dropped += freed
         for sha in dropped:
-            _remove(self._libraries + sha, *_SUFFIXES)
+            remove(self._libraries + sha, *_SUFFIXES)
         self._drop_dangling_kernels()
         return Pruned(removed, len(dropped), max(0, before - self.size()))
 
@@ -367,7 +370,7 @@ class Cache:
     def _sweep(self, now: float) -> None:
         """Remove what killed processes left, and sources kept for errors, after a day."""
         for path in (*children(self.path / "tmp"), *children(self.path / "quarantine")):
-            if now - _written(path) > _DAY:
+            if now - written(path) > _DAY:
                 shutil.rmtree(path, True) if path.is_dir() else path.unlink(True)
         for path in listed(self._functions, ".hits"):  # counted while its function was removed
             if not path.with_suffix(".json").exists():
@@ -380,7 +383,7 @@ class Cache:
 
     def _prune_hourly(self, spare: str) -> None:
         mark = self.path / "pruned"
-        if time.time() - _written(mark) < _HOUR:
+        if time.time() - written(mark) < _HOUR:
             return
         mark.touch(mode=0o600)  # first, so that other processes don't start the same
         self.prune(config.cache_max_size, spare=spare)
@@ -398,19 +401,3 @@ def _named(name: str) -> str:
 
 def _libraries(manifest: Mapping[str, Any]) -> set[str]:
     return set(manifest.get("libraries", ()))
-
-
-def _size(path: str | Path) -> int:
-    info = stat(path)
-    return info.st_size if info else 0
-
-
-def _written(path: str | Path) -> float:
-    """Return when a file was last written; 0.0 where it is missing."""
-    info = stat(path)
-    return info.st_mtime if info else 0.0
-
-
-def _remove(stem: str, *suffixes: str) -> None:
-    for suffix in suffixes:  # .json goes first: without it the rest isn't looked at
-        Path(stem + suffix).unlink(missing_ok=True)

@@ -121,3 +121,21 @@ def walk(directory: Path) -> Iterator[Path]:
     for folder, _, names in os.walk(directory):
         for name in names:
             yield Path(folder, name)
+
+
+def size_of(path: str | Path) -> int:
+    """Return the bytes of a file; 0 where it is missing."""
+    info = stat(path)
+    return info.st_size if info else 0
+
+
+def written(path: str | Path) -> float:
+    """Return when a file was last written; 0.0 where it is missing."""
+    info = stat(path)
+    return info.st_mtime if info else 0.0
+
+
+def remove(stem: str, *suffixes: str) -> None:
+    """Remove the files `stem` + suffix, in this order; a missing one is fine."""
+    for suffix in suffixes:
+        Path(stem + suffix).unlink(missing_ok=True)

@@ -61,3 +61,16 @@ SYM_FLOAT(double, )
 
 static inline float _Complex sym_complexf(float re, float im) { return CMPLXF(re, im); }
 static inline double _Complex sym_complex(double re, double im) { return CMPLX(re, im); }
+
+/* glibc's vector libm (a few ulp, IEEE special values): gcc calls it in simd loops once it is told that it exists. */
+#if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#if __GLIBC_PREREQ(2, 35)
+#define SYM_SIMD1(name)                                                                            \
+    extern double name(double) __attribute__((simd("notinbranch")));                               \
+    extern float name##f(float) __attribute__((simd("notinbranch")));
+SYM_SIMD1(exp) SYM_SIMD1(exp2) SYM_SIMD1(expm1) SYM_SIMD1(log) SYM_SIMD1(log2) SYM_SIMD1(log10)
+SYM_SIMD1(log1p) SYM_SIMD1(sin) SYM_SIMD1(cos) SYM_SIMD1(tan) SYM_SIMD1(asin) SYM_SIMD1(acos)
+SYM_SIMD1(atan) SYM_SIMD1(sinh) SYM_SIMD1(cosh) SYM_SIMD1(tanh) SYM_SIMD1(asinh) SYM_SIMD1(acosh)
+SYM_SIMD1(atanh) SYM_SIMD1(erf) SYM_SIMD1(erfc)
+#endif
+#endif

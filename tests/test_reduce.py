@@ -8,7 +8,7 @@ from test_elementwise import check_pullback
 import symbolic
 from symbolic.codegen.reference import evaluate
 from symbolic.graph import Variable
-from symbolic.ops import create, reduce, shape
+from symbolic.ops import create, diagonal, join, reduce
 from symbolic.ops.nnet import categorical_crossentropy, log, softmax
 from symbolic.types import TensorType
 
@@ -69,7 +69,7 @@ def test_float32_sum_of_ten_million_does_not_drift():
 @pytest.mark.parametrize("build", [
     lambda x: x.sum(0), lambda x: x.mean(), lambda x: x.var(1), lambda x: x.prod(1), lambda x: x.max(1),
     lambda x: reduce.logsumexp(x, 1), lambda x: softmax(x), lambda x: log(softmax(x)), lambda x: x.T.dot(x),
-    lambda x: x.reshape((-1,)), lambda x: shape.concatenate([x, x * 2], 1), lambda x: shape.stack([x, x * x]),
+    lambda x: x.reshape((-1,)), lambda x: join.concatenate([x, x * 2], 1), lambda x: join.stack([x, x * x]),
     lambda x: x.dimshuffle(1, "x", 0), lambda x: x[1:, ::-1], lambda x: x.flatten(),
 ])
 def test_derivatives(build):
@@ -91,10 +91,10 @@ def test_shape_ops(mode):
     a = np.arange(12.0).reshape(3, 4)
     cases = [
         (x.T, a.T), (x.reshape((2, -1)), a.reshape(2, -1)), (x.shape, [3, 4]), (x.shape[0] * 2, 6),
-        (x.dimshuffle("x", 1, 0), a.T[None]), (shape.stack([x, x], axis=1), np.stack([a, a], 1)),
-        (shape.concatenate([x, x[:1]], 0), np.concatenate([a, a[:1]])), (x.reshape((x.shape[1], x.shape[0])) + 0,
+        (x.dimshuffle("x", 1, 0), a.T[None]), (join.stack([x, x], axis=1), np.stack([a, a], 1)),
+        (join.concatenate([x, x[:1]], 0), np.concatenate([a, a[:1]])), (x.reshape((x.shape[1], x.shape[0])) + 0,
                                                                          a.reshape(4, 3)),
-        (create.arange(n), np.arange(5)), (create.zeros((n, 2)), np.zeros((5, 2))), (create.eye(n, 3, 1),
+        (create.arange(n), np.arange(5)), (create.zeros((n, 2)), np.zeros((5, 2))), (diagonal.eye(n, 3, 1),
                                                                                      np.eye(5, 3, 1)),
         (x[:, 1], a[:, 1]), (x[-1, ::2], a[-1, ::2]), (x.flatten(), a.ravel()), (x.swapaxes(0, 1), a.T),
     ]
@@ -107,7 +107,7 @@ def test_shape_ops(mode):
     (lambda x: x.sum(2), "axis 2 is out of range for 2 dimensions"),
     (lambda x: x.sum((0, 0)), "stands twice"),
     (lambda x: x.dimshuffle(0), "axis 1 can't be dropped"),
-    (lambda x: shape.concatenate([x, x[0]]), "different rank"),
+    (lambda x: join.concatenate([x, x[0]]), "different rank"),
     (lambda x: x.reshape((-1, -1)), "at most one extent may be -1"),
 ])
 def test_errors(make, text):

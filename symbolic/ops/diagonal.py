@@ -75,7 +75,8 @@ def identity_like(x: Any) -> Variable:
     TensorType(float32, (2, 3))
     """
     x = _matrix(x, "identity_like")
-    return eye(*extents(x), dtype=x.dtype)
+    rows, columns = extents(x)[-2:]
+    return eye(rows, columns, dtype=x.dtype)
 
 
 def _matrix(x: Any, op: str) -> Variable:
@@ -227,7 +228,8 @@ def tril(x: Any, k: Any = 0) -> Variable:
     (2, 3)
     """
     x = _matrix(x, "tril")
-    return switch(_below(*extents(x)[-2:], k), x, constant(0, dtype=x.dtype))
+    rows, columns = extents(x)[-2:]
+    return switch(_below(rows, columns, k), x, constant(0, dtype=x.dtype))
 
 
 def triu(x: Any, k: Any = 0) -> Variable:
@@ -237,7 +239,8 @@ def triu(x: Any, k: Any = 0) -> Variable:
     (2, 3)
     """
     x = _matrix(x, "triu")
-    return switch(_below(*extents(x)[-2:], k - 1), constant(0, dtype=x.dtype), x)
+    rows, columns = extents(x)[-2:]
+    return switch(_below(rows, columns, k - 1), constant(0, dtype=x.dtype), x)
 
 
 def fill_diagonal(x: Any, value: Any, offset: int = 0) -> Variable:
@@ -247,4 +250,5 @@ def fill_diagonal(x: Any, value: Any, offset: int = 0) -> Variable:
     TensorType(float64, (2, 3))
     """
     x = _matrix(x, "fill_diagonal")
-    return switch(eye(*extents(x)[-2:], k=offset, dtype="bool"), cast_to(value, x.dtype), x)
+    rows, columns = extents(x)[-2:]
+    return switch(eye(rows, columns, offset, "bool"), cast_to(value, x.dtype), x)

@@ -250,7 +250,7 @@ def _install() -> None:
         setattr(Variable, name, _method(name, function))
     for name, function in _PROPERTIES.items():
         setattr(Variable, name, property(function))
-    special = {"__len__": _len, "__contains__": _contains, "reshape": _variadic(shape.reshape, "newshape"),
+    special: dict[str, Callable] = {"__len__": _len, "__contains__": _contains, "reshape": _variadic(shape.reshape, "newshape"),
                "transpose": _variadic(shape.transpose, "axes")}
     for name, function in special.items():
         setattr(Variable, name, function)

@@ -215,7 +215,9 @@ def sum(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, acc
 
 def prod(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, acc_dtype: Any = None,
          no_zeros_in_input: bool = False) -> Variable:
-    """Return the product along `axis`; arguments as for :func:`sum`, and the gradient is right where there are zeros.
+    """Return the product along `axis`; arguments as for :func:`sum`.
+
+    The gradient is right where there are zeros; second derivatives are not, as in Theano.
 
     >>> prod([[1, 2], [3, 4]], axis=1).type
     TensorType(int64, (2,))

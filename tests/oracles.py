@@ -6,7 +6,15 @@ from scipy import special
 
 
 def _half_away(x: np.ndarray) -> np.ndarray:
+    if x.dtype.kind in "biu":
+        return x
     return np.where(np.abs(x - np.trunc(x)) >= 0.5, np.trunc(x) + np.copysign(1, x), np.trunc(x))
+
+
+def _complex(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    out = np.empty(np.broadcast_shapes(x.shape, y.shape), "complex128")
+    out.real, out.imag = x, y  # x + 1j*y would make nan of an infinite part
+    return out
 
 
 def _long(function):
@@ -33,5 +41,9 @@ ELEMENTWISE = {
     "erfcinv": special.erfcinv, "gamma": special.gamma, "gammaln": special.gammaln, "psi": special.psi,
     "tri_gamma": lambda x: special.polygamma(1, x), "sigmoid": special.expit,
     "softplus": _long(lambda x: np.logaddexp(x, 0)), "real": np.real, "imag": np.imag, "conj": np.conj,
-    "relu": lambda x: np.maximum(x, 0), "angle": np.angle, "complex": lambda x, y: x + 1j * y,
+    "relu": lambda x: np.maximum(x, 0), "angle": np.angle, "complex": _complex,
+}
+
+REDUCTIONS = {
+    "sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min, "any": np.any, "all": np.all,
 }

@@ -3,18 +3,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from oracles import REDUCTIONS
 from test_elementwise import check_pullback
 
 import symbolic
 from symbolic.codegen.reference import evaluate
 from symbolic.graph import Variable
-from symbolic.ops import create, reduce, shape
+from symbolic.ops import create, diagonal, join, reduce
 from symbolic.ops.nnet import categorical_crossentropy, log, softmax
 from symbolic.types import TensorType
 
 AXES = [None, 0, 1, 2, -1, (0, 2), (1, 2), (0, 1), ()]
-ORACLES = {"sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min, "any": np.any, "all": np.all,
-           "mean": np.mean, "var": np.var, "std": np.std}
+ORACLES = {**REDUCTIONS, "mean": np.mean, "var": np.var, "std": np.std}
+
+
+def test_every_reduction_names_an_independent_oracle():
+    assert set(REDUCTIONS) == set(reduce.REDUCTIONS)
 
 
 def tensor(ndim: int, dtype: str = "float64", name: str = "x") -> Variable:
@@ -69,7 +73,7 @@ def test_float32_sum_of_ten_million_does_not_drift():
 @pytest.mark.parametrize("build", [
     lambda x: x.sum(0), lambda x: x.mean(), lambda x: x.var(1), lambda x: x.prod(1), lambda x: x.max(1),
     lambda x: reduce.logsumexp(x, 1), lambda x: softmax(x), lambda x: log(softmax(x)), lambda x: x.T.dot(x),
-    lambda x: x.reshape((-1,)), lambda x: shape.concatenate([x, x * 2], 1), lambda x: shape.stack([x, x * x]),
+    lambda x: x.reshape((-1,)), lambda x: join.concatenate([x, x * 2], 1), lambda x: join.stack([x, x * x]),
     lambda x: x.dimshuffle(1, "x", 0), lambda x: x[1:, ::-1], lambda x: x.flatten(),
 ])
 def test_derivatives(build):
@@ -91,10 +95,10 @@ def test_shape_ops(mode):
     a = np.arange(12.0).reshape(3, 4)
     cases = [
         (x.T, a.T), (x.reshape((2, -1)), a.reshape(2, -1)), (x.shape, [3, 4]), (x.shape[0] * 2, 6),
-        (x.dimshuffle("x", 1, 0), a.T[None]), (shape.stack([x, x], axis=1), np.stack([a, a], 1)),
-        (shape.concatenate([x, x[:1]], 0), np.concatenate([a, a[:1]])), (x.reshape((x.shape[1], x.shape[0])) + 0,
+        (x.dimshuffle("x", 1, 0), a.T[None]), (join.stack([x, x], axis=1), np.stack([a, a], 1)),
+        (join.concatenate([x, x[:1]], 0), np.concatenate([a, a[:1]])), (x.reshape((x.shape[1], x.shape[0])) + 0,
                                                                          a.reshape(4, 3)),
-        (create.arange(n), np.arange(5)), (create.zeros((n, 2)), np.zeros((5, 2))), (create.eye(n, 3, 1),
+        (create.arange(n), np.arange(5)), (create.zeros((n, 2)), np.zeros((5, 2))), (diagonal.eye(n, 3, 1),
                                                                                      np.eye(5, 3, 1)),
         (x[:, 1], a[:, 1]), (x[-1, ::2], a[-1, ::2]), (x.flatten(), a.ravel()), (x.swapaxes(0, 1), a.T),
     ]
@@ -107,7 +111,7 @@ def test_shape_ops(mode):
     (lambda x: x.sum(2), "axis 2 is out of range for 2 dimensions"),
     (lambda x: x.sum((0, 0)), "stands twice"),
     (lambda x: x.dimshuffle(0), "axis 1 can't be dropped"),
-    (lambda x: shape.concatenate([x, x[0]]), "different rank"),
+    (lambda x: join.concatenate([x, x[0]]), "different rank"),
     (lambda x: x.reshape((-1, -1)), "at most one extent may be -1"),
 ])
 def test_errors(make, text):
@@ -181,3 +185,55 @@ def test_extreme_logits_stay_finite():
     assert np.isfinite(value) and float(value) == pytest.approx(4e4 + np.log(2), rel=1e-6)
     np.testing.assert_allclose(slope, [[1, -1, 0], [-1, 0.5, 0.5]], atol=1e-6)
     assert np.isfinite(evaluate([g], {x: a, y: np.array([1, 0])})[0]).all()
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+def test_compositions(mode):
+    x = tensor(3)
+    a = np.random.default_rng(2).normal(size=(3, 4, 5)) + 1e4
+    cases = [
+        (x.var((0, 2), ddof=1), a.var((0, 2), ddof=1)), (x.var(1, corrected=True), a.var(1)), (x.ptp(1), np.ptp(a, 1)),
+        (x.norm(2), np.sqrt((a**2).sum())), (x.norm(1, 0), np.abs(a).sum(0)), (x.norm(0, 1), (a != 0).sum(1)),
+        (x.norm(np.inf, 2), np.abs(a).max(2)), (x.norm(-np.inf), np.abs(a).min()),
+        (x.norm(3, 1, keepdims=True), (np.abs(a)**3).sum(1, keepdims=True)**(1 / 3)),
+        (x.argmax((0, 2)), a.transpose(1, 0, 2).reshape(4, -1).argmax(1)), (x.argmin(keepdims=True),
+                                                                        a.argmin().reshape(1, 1, 1)),
+        (reduce.max_and_argmax(x, 1)[1], a.argmax(1)),
+        (reduce.logsumexp(x, 1, keepdims=True), np.log(np.exp(a - 1e4).sum(1, keepdims=True)) + 1e4),
+        (x.sum(0, dtype="float32"), a.sum(0)), (x.sum(0, acc_dtype="float32"), a.sum(0)),
+    ]
+    got = symbolic.function([x], [c for c, _ in cases], mode=mode)(a)
+    for k, (g, (c, want)) in enumerate(zip(got, cases, strict=True)):
+        np.testing.assert_allclose(g, want, rtol=1e-5 if k >= 13 or k < 2 else 1e-12, err_msg=f"{k}: {c}")
+    assert got[13].dtype == "float32" and got[14].dtype == "float64"
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int32", "uint64", "float16", "float32", "complex64"])
+def test_result_dtypes(dtype):
+    x, a = tensor(1, dtype), np.ones(3, dtype)
+    assert x.sum().dtype == np.sum(a).dtype == x.prod().dtype
+    assert x.mean().dtype == np.mean(a).dtype
+    assert x.any().dtype == "bool"
+
+
+def test_float16_counts_and_squares_do_not_overflow():
+    x = tensor(1, "float16")
+    mean, var = symbolic.function([x], [x.mean(), x.var()])(np.tile(np.array([500, 700], "float16"), 50_000))
+    assert (mean, var) == (600, 10_000) and mean.dtype == var.dtype == "float16"
+
+
+def test_logsumexp_of_infinities():
+    x = tensor(2)
+    f = symbolic.function([x], reduce.logsumexp(x, 1))
+    inf = np.inf
+    np.testing.assert_array_equal(f(np.array([[-inf, -inf], [inf, 1.0], [-inf, 2.0]])), [-inf, inf, 2.0])
+
+
+def test_second_derivative_of_a_product():
+    x = tensor(1)
+    g = symbolic.grad(x.prod(), x)
+    v = np.array([0.3, -1.0, 2.0])
+    h = symbolic.grad((g * v).sum(), x)
+    a = np.array([1.5, 2, 3])
+    want = [sum(v[j] * np.prod(np.delete(a, [i, j])) for j in range(3) if j != i) for i in range(3)]
+    np.testing.assert_allclose(evaluate([h], {x: a})[0], want)

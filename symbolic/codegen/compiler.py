@@ -10,6 +10,7 @@ and a hand-written link line changed less than 3 ms either way, so none of them 
 """
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -24,8 +25,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from symbolic.codegen.files import private, write
 from symbolic.config import available_cores, config
-from symbolic.errors import CompileError
+from symbolic.errors import CacheError, CompileError
 
 _PROBE_FORMAT = 1
 _OPENMP = """
@@ -200,7 +202,9 @@ def build(compiler: Compiler, sources: Sequence[str], names: Sequence[str],
     """
     if not sources:
         return []
-    parent = Path(directory) if directory else Path(config.cache_dir) / "v1" / "tmp"
+    if directory is None:
+        private(config.cache_dir)
+    parent = Path(directory or os.path.join(config.cache_dir, "v1", "tmp"))
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="build-", dir=parent))
     # Relative names: an absolute one would be written into the symbol table, so that the bytes
@@ -220,8 +224,8 @@ def build(compiler: Compiler, sources: Sequence[str], names: Sequence[str],
 
 def _run_all(waiting: list[tuple[str, list[str]]], folder: Path, env: dict[str, str]) -> None:
     """Run the commands, at most one a core; stop at the first that fails."""
+    running: list[tuple[str, list[str], subprocess.Popen[bytes]]] = []
     waiting = waiting[::-1]
-    running: list = []
     cores = available_cores()
     try:
         while waiting or running:
@@ -303,24 +307,22 @@ def _probe(command: tuple[str, ...], path: str) -> Compiler | None:
     digest = hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
     note = Path(config.cache_dir) / "compiler" / f"{digest[:32]}.json"
     try:
-        kept = json.loads(note.read_bytes())
-        return Compiler(**kept | {"command": tuple(kept["command"])})
+        private(config.cache_dir)  # a note names a command to run
+        return _noted(note)
+    except CacheError:
+        return _examine(command, cpu)
     except (OSError, ValueError, TypeError, KeyError):  # not there, or damaged: probe again
         pass
     found = _examine(command, cpu)
     if found is not None:
-        _keep(note, asdict(found))
+        with contextlib.suppress(CacheError):  # a read-only home costs a probe at each start
+            write(str(note), json.dumps(asdict(found)).encode(), note.parent)
     return found
 
 
-def _keep(note: Path, fields: dict[str, object]) -> None:
-    try:
-        note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False) as file:
-            json.dump(fields, file)
-        os.replace(file.name, note)
-    except OSError:
-        pass  # a read-only home costs a probe each start, nothing else
+def _noted(note: Path) -> Compiler:
+    kept = json.loads(note.read_bytes())
+    return Compiler(**kept | {"command": tuple(kept["command"])})
 
 
 def _examine(command: tuple[str, ...], cpu: str) -> Compiler | None:

@@ -36,14 +36,24 @@ def _neg(x: Expr) -> Expr:
     return unary("neg", x)
 
 
+def _no_bool(name: str, what: str) -> Any:
+    """Return the body of a binary atom that NumPy computes in int8 for bools: better said than guessed."""
+    def body(x: Expr, y: Expr) -> Expr:
+        if x.dtype == "bool":
+            raise DTypeError(f"{what} isn't defined for bool; cast to an integer")
+        return binary(name, x, y)
+
+    return body
+
+
 add: Row = row("add", atom("add"), lambda x, y, z: (1, 1), nin=2, doc="Sum of two arrays.")
 sub: Row = row("sub", _sub, lambda x, y, z: (1, -1), doc="Difference of two arrays.")
 mul: Row = row("mul", atom("mul"), lambda x, y, z: (y, x), nin=2, doc="Product of two arrays.")
 true_div: Row = row("true_div", lambda x, y: x / y, lambda x, y, z: (1 / y, -z / y), kind="float",
                doc="Quotient; integers become floats first.")
-int_div: Row = row("int_div", lambda x, y: x // y,
+int_div: Row = row("int_div", _no_bool("floordiv", "division"),
                    doc="Quotient rounded towards minus infinity; x//0 is 0 for integers.")
-mod: Row = row("mod", lambda x, y: x % y, lambda x, y, z: (1, -int_div(x, y)),
+mod: Row = row("mod", _no_bool("mod", "the remainder"), lambda x, y, z: (1, -int_div(x, y)),
           doc="Remainder with the sign of the divisor; x%0 is 0 for integers.")
 neg: Row = row("neg", _neg, lambda x, z: (-1,), doc="Negation.")
 
@@ -55,7 +65,7 @@ def _pow_partials(x: Any, y: Any, z: Any) -> tuple:
     return dx, dy
 
 
-pow: Row = row("pow", atom("pow"), _pow_partials, nin=2, doc="Power.", domain=(0.3, 2.5))
+pow: Row = row("pow", _no_bool("pow", "a power"), _pow_partials, nin=2, doc="Power.", domain=(0.3, 2.5))
 abs_: Row = row("abs", lambda x: unary("abs", x), lambda x, y: (sgn(x),), kind="real", doc="Absolute value.",
            pullback=lambda i, y, g: [g * sgn(i[0]) if not is_complex(i[0].dtype) else
                                      i[0] * (g / switch(eq(y, 0), 1.0, y))])
@@ -122,8 +132,8 @@ and_: Row = row("and_", atom("and"), kind="bits", nin=2, doc="Bitwise and; logic
 or_: Row = row("or_", atom("or"), kind="bits", nin=2, doc="Bitwise or; logical for bools.")
 xor: Row = row("xor", atom("xor"), kind="bits", nin=2, doc="Bitwise exclusive or.")
 invert: Row = row("invert", lambda x: unary("invert", x), kind="bits", doc="Bitwise not; logical for bools.")
-left_shift: Row = row("left_shift", atom("shl"), kind="bits", nin=2, doc="Shift left.", domain=(0, 7))
-right_shift: Row = row("right_shift", atom("shr"), kind="bits", nin=2, doc="Shift right.", domain=(0, 7))
+left_shift: Row = row("left_shift", _no_bool("shl", "a shift"), kind="bits", nin=2, doc="Shift left.", domain=(0, 7))
+right_shift: Row = row("right_shift", _no_bool("shr", "a shift"), kind="bits", nin=2, doc="Shift right.", domain=(0, 7))
 
 
 # -------------------------------------------------------------------------------------------- rounding

@@ -9,6 +9,7 @@ import numpy as np
 from symbolic import errors
 from symbolic.graph import Constant, Variable, as_tensor_variable, constant, describe
 from symbolic.ops.elementwise import Cast, cast_to
+from symbolic.ops.extents import entry_of_shape
 from symbolic.ops.region import ARRAY, VAR, Slice
 from symbolic.ops.shape import dimshuffle, flatten
 from symbolic.ops.subtensor import AdvancedSubtensor, Subtensor
@@ -47,6 +48,9 @@ def getitem(x: Any, key: Any) -> Variable:
     TensorType(float32, (2, 2))
     """
     x = as_tensor_variable(x)
+    known = entry_of_shape(x, key)
+    if known is not None:
+        return known
     entries = _expanded(x, key)
     new_axes = [k for k, e in enumerate(entries) if e is None]
     plain = [e for e in entries if e is not None]

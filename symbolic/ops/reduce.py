@@ -1,6 +1,7 @@
 """Reductions: one row each; means, variances and the like are compositions."""
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
-from symbolic.graph import Op, Variable, as_tensor_variable, constant
+from symbolic.graph import Constant, Op, Variable, as_tensor_variable, constant, describe
 from symbolic.ops import functions as f
 from symbolic.ops.elementwise import cast_to, match_dtype
-from symbolic.ops.shape import Shape_i, dimshuffle, flatten
+from symbolic.ops.extents import Shape_i, extents
+from symbolic.ops.shape import dimshuffle, reshape
 from symbolic.scalar import Check, Expr, IndexLambda, axis, cast, const, dim, isnan, load, reduce_axis, select
 from symbolic.source import caller
-from symbolic.types import TensorType, is_complex, is_discrete, to_float
+from symbolic.types import TensorType, is_complex, is_discrete, real_of, to_float
 
 
 @dataclass(frozen=True)
@@ -174,83 +176,197 @@ def _keep(y: Variable, axes: Sequence[int], ndim: int) -> Variable:
     return dimshuffle(y, *("x" if a in axes else next(rest) for a in range(ndim)))
 
 
-def _reduce(fn: str, x: Any, axis: Any, dtype: Any, keepdims: bool) -> Variable:
+def _reduce(fn: str, x: Any, axis: Any, dtype: Any, keepdims: bool, acc_dtype: Any = None) -> Variable:
     x = as_tensor_variable(x)
     axes = axes_of(axis, x.ndim, fn)
-    y = Reduce(fn, axes, None if dtype is None else TensorType(dtype).dtype)(x)
+    y = Reduce(fn, axes, None if dtype is None and acc_dtype is None else TensorType(acc_dtype or dtype).dtype)(x)
+    if acc_dtype is not None:
+        y = cast_to(y, dtype or REDUCTIONS[fn].dtype(x.dtype))
     return _keep(y, axes, x.ndim) if keepdims else y
 
 
-def sum(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Variable:
-    """Return the sum along `axis` (all axes by default); float32 adds up in float64 inside.
+def sum(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, acc_dtype: Any = None) -> Variable:
+    """Return the sum along `axis`.
 
+    Parameters
+    ----------
+    x : Variable
+    axis : int or sequence of int, optional
+        All axes by default.
+    dtype : str, optional
+        Of the result: by default int64 (uint64) for integers and bools, the dtype of `x` otherwise.
+    keepdims : bool
+        Leave the reduced axes at extent 1, so that the result broadcasts against `x`.
+    acc_dtype : str, optional
+        Of the running sum. By default float32 and float16 add up in float64.
+
+    Raises
+    ------
+    RankError
+        If an axis is out of range or stands twice.
+
+    Examples
+    --------
     >>> sum(constant([[1.0, 2], [3, 4]]), axis=0).type.shape
     (2,)
     """
-    return _reduce("sum", x, axis, dtype, keepdims)
+    return _reduce("sum", x, axis, dtype, keepdims, acc_dtype)
 
 
-def prod(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Variable:
-    """Return the product along `axis`."""
-    return _reduce("prod", x, axis, dtype, keepdims)
+def prod(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, acc_dtype: Any = None,
+         no_zeros_in_input: bool = False) -> Variable:
+    """Return the product along `axis`; arguments as for :func:`sum`.
+
+    The gradient is right where there are zeros; second derivatives are not, as in Theano.
+
+    >>> prod([[1, 2], [3, 4]], axis=1).type
+    TensorType(int64, (2,))
+    """
+    return _reduce("prod", x, axis, dtype, keepdims, acc_dtype)
 
 
 def max(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
-    """Return the largest element along `axis`; nan if any is. An empty axis is an error."""
+    """Return the largest element along `axis`; nan if any is. An empty axis is an error.
+
+    >>> max([[1, 2], [3, 4]], axis=0, keepdims=True).type.shape
+    (1, 2)
+    """
     return _reduce("max", x, axis, None, keepdims)
 
 
 def min(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
-    """Return the smallest element along `axis`; nan if any is. An empty axis is an error."""
+    """Return the smallest element along `axis`; nan if any is. An empty axis is an error.
+
+    >>> min([[1, 2], [3, 4]], axis=-1).type.shape
+    (2,)
+    """
     return _reduce("min", x, axis, None, keepdims)
 
 
 def all(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
-    """Return whether all elements along `axis` are nonzero."""
+    """Return whether all elements along `axis` are nonzero.
+
+    >>> all([True, False]).type
+    TensorType(bool, ())
+    """
     return _reduce("all", f.neq(x, 0), axis, None, keepdims)
 
 
 def any(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
-    """Return whether some element along `axis` is nonzero."""
+    """Return whether some element along `axis` is nonzero.
+
+    >>> any([True, False]).type
+    TensorType(bool, ())
+    """
     return _reduce("any", f.neq(x, 0), axis, None, keepdims)
 
 
 def _count(x: Variable, axes: Sequence[int], dtype: str) -> Variable:
-    n: Any = constant(1, dtype="int64")
+    """Return the number of elements along `axes`, in real `dtype`."""
+    known = math.prod(x.type.shape[a] or 1 for a in axes if x.type.shape[a] is not None)
+    known = 0 if 0 in (x.type.shape[a] for a in axes) else known
+    n: Any = constant(known, dtype="int64")
     for a in axes:
-        n = n * (Shape_i(a)(x) if x.type.shape[a] is None else x.type.shape[a])
-    return cast_to(n, "float32" if dtype == "complex64" else "float64" if is_complex(dtype) else dtype)
+        if x.type.shape[a] is None:
+            n = n * Shape_i(a)(x)
+    return constant(n.data, dtype=real_of(dtype)) if isinstance(n, Constant) else cast_to(n, real_of(dtype))
 
 
-def mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Variable:
-    """Return the mean along `axis`; integers give a float."""
+def _workspace(x: Variable) -> Variable:
+    """Widen float16: a count, or a sum of squares, soon passes 65504."""
+    return cast_to(x, "float32") if x.dtype == "float16" else x
+
+
+def mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, acc_dtype: Any = None) -> Variable:
+    """Return the mean along `axis`; integers give float64 unless `dtype` says otherwise.
+
+    >>> mean([[1, 2], [3, 4]], axis=0).type
+    TensorType(float64, (2,))
+    """
     x = as_tensor_variable(x)
     axes = axes_of(axis, x.ndim, "mean")
-    x = cast_to(x, dtype or ("float64" if is_discrete(x.dtype) else x.dtype))
-    return sum(x, axes, keepdims=keepdims) / _count(x, axes, x.dtype)
+    to = TensorType(dtype or ("float64" if is_discrete(x.dtype) else x.dtype)).dtype
+    if is_discrete(to):
+        raise errors.DTypeError(errors.message("mean", f"a mean is no {to}", (describe(x),), caller(),
+                                               "ask for a float, or use sum(x) // size"))
+    wide = _workspace(cast_to(x, to))
+    return cast_to(sum(wide, axes, None, keepdims, acc_dtype) / _count(x, axes, wide.dtype), to)
 
 
-def var(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Variable:
-    """Return the variance along `axis`, in two passes: the mean first, so large offsets don't cancel."""
+def var(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False, corrected: bool = False) -> Variable:
+    """Return the variance along `axis`, in two passes: the mean first, so large offsets don't cancel.
+
+    Parameters
+    ----------
+    x : Variable
+    axis : int or sequence of int, optional
+    ddof : int
+        Taken off the number of elements; 1 gives the unbiased estimate.
+    keepdims : bool
+    corrected : bool
+        Subtract what rounding of the mean leaves (Chan, Golub and LeVeque, 1983).
+
+    Examples
+    --------
+    >>> var(constant([[1.0, 2], [3, 4]]), axis=1, ddof=1).type.shape
+    (2,)
+    """
     x = as_tensor_variable(x)
     axes = axes_of(axis, x.ndim, "var")
-    x = cast_to(x, to_float(x.dtype))
-    centred = f.abs_(x - mean(x, axes, keepdims=True)) if is_complex(x.dtype) else x - mean(x, axes, keepdims=True)
-    return sum(f.sqr(centred), axes, keepdims=keepdims) / (_count(x, axes, centred.dtype) - ddof)
+    to = to_float(x.dtype)
+    wide = _workspace(cast_to(x, to))
+    off = wide - mean(wide, axes, keepdims=True)
+    squares = f.sqr(f.abs_(off) if is_complex(x.dtype) else off)
+    n = _count(x, axes, wide.dtype)
+    total = sum(squares, axes, keepdims=keepdims)
+    if corrected:
+        left = sum(off, axes, keepdims=keepdims)
+        total = total - f.sqr(f.abs_(left) if is_complex(x.dtype) else left) / n
+    return cast_to(total / (n - ddof), real_of(to))
 
 
-def std(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Variable:
-    """Return the standard deviation along `axis`."""
-    return f.sqrt(var(x, axis, ddof, keepdims))
+def std(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False, corrected: bool = False) -> Variable:
+    """Return the standard deviation along `axis`; arguments as for :func:`var`.
+
+    >>> std(constant([[1.0, 2], [3, 4]]), axis=1).type.shape
+    (2,)
+    """
+    return f.sqrt(var(x, axis, ddof, keepdims, corrected))
 
 
-def ptp(x: Any, axis: Any = None) -> Variable:
-    """Return the largest minus the smallest element along `axis`."""
-    return max(x, axis) - min(x, axis)
+def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+    """Return the largest minus the smallest element along `axis`.
+
+    >>> ptp([[1, 5], [3, 4]], axis=1).type.shape
+    (2,)
+    """
+    return max(x, axis, keepdims) - min(x, axis, keepdims)
+
+
+def norm(x: Any, ord: Any = 2, axis: Any = None, keepdims: bool = False) -> Variable:
+    """Return the norm of order `ord` of the elements along `axis`, as a vector: (sum |x|**ord)**(1/ord).
+
+    >>> norm([[3.0, 4.0]], 2, axis=1).type.shape
+    (1,)
+    """
+    size = f.abs_(x)
+    if ord == 0:
+        return sum(f.neq(size, 0), axis, size.dtype, keepdims)
+    if ord in (math.inf, -math.inf):
+        return (max if ord > 0 else min)(size, axis, keepdims)
+    if ord == 1:
+        return sum(size, axis, keepdims=keepdims)
+    if ord == 2:
+        return f.sqrt(sum(f.sqr(size), axis, keepdims=keepdims))
+    return sum(size**ord, axis, keepdims=keepdims) ** (1.0 / ord)
 
 
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
-    """Return log(sum(exp(x))) along `axis` without overflow."""
+    """Return log(sum(exp(x))) along `axis` without overflow.
+
+    >>> logsumexp(constant([[1.0, 2], [3, 4]]), axis=1).type.shape
+    (2,)
+    """
     x = as_tensor_variable(x)
     axes = axes_of(axis, x.ndim, "logsumexp")
     top = max(x, axes, keepdims=True)
@@ -261,22 +377,43 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
 
 def _arg(best: Callable, x: Any, axis: Any, keepdims: bool, op: str) -> Variable:
     x = as_tensor_variable(x)
-    ndim = x.ndim
-    if axis is None:
-        y = ArgBest(0)(flat := flatten(x), best(flat, 0))
-        return dimshuffle(y, *("x",) * ndim) if keepdims else y
-    axes = axes_of(axis, ndim, op)
-    if len(axes) != 1:
-        raise errors.RankError(errors.message(op, f"one axis, or None for all, got {axis!r}", (), caller()))
-    y = ArgBest(axes[0])(x, best(x, axes))
-    return _keep(y, axes, ndim) if keepdims else y
+    axes = axes_of(axis, x.ndim, op)
+    kept = [a for a in range(x.ndim) if a not in axes]
+    if len(axes) == 1:
+        y = ArgBest(axes[0])(x, best(x, axes))
+    else:  # counted through the axes together, in C order
+        last = dimshuffle(x, *kept, *axes)
+        last = reshape(last, [*extents(last)[:len(kept)], -1])
+        y = ArgBest(len(kept))(last, best(last, -1))
+    return _keep(y, axes, x.ndim) if keepdims else y
 
 
 def argmax(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
-    """Return the first index of the largest element along `axis`, of the flattened array by default."""
+    """Return the first index of the largest element along `axis`, of the flattened array by default.
+
+    The first nan counts as the largest, as in NumPy.
+
+    >>> argmax([[1, 2], [3, 4]], axis=1).type
+    TensorType(int64, (2,))
+    """
     return _arg(max, x, axis, keepdims, "argmax")
 
 
 def argmin(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
-    """Return the first index of the smallest element along `axis`, of the flattened array by default."""
+    """Return the first index of the smallest element along `axis`, of the flattened array by default.
+
+    The first nan counts as the smallest, as in NumPy.
+
+    >>> argmin([[1, 2], [3, 4]]).type
+    TensorType(int64, ())
+    """
     return _arg(min, x, axis, keepdims, "argmin")
+
+
+def max_and_argmax(x: Any, axis: Any = None, keepdims: bool = False) -> list[Variable]:
+    """Return the largest element along `axis` and its first index.
+
+    >>> [v.type.dtype for v in max_and_argmax(constant([[1.0, 2], [3, 4]]), axis=1)]
+    ['float64', 'int64']
+    """
+    return [max(x, axis, keepdims), argmax(x, axis, keepdims)]

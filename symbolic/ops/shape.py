@@ -1,102 +1,18 @@
-"""Shapes: reading them, and the same elements in another arrangement."""
+"""The same elements in another arrangement: permuted, new and dropped axes, other extents."""
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from symbolic import errors, graph
-from symbolic.graph import Constant, Op, Variable, as_tensor_variable, constant, describe
-from symbolic.ops.elementwise import cast_to, integer_operand
-from symbolic.scalar import Check, Expr, IndexLambda, Part, Scatter, axis, const, dim, load
+from symbolic import errors
+from symbolic.graph import Apply, Constant, Op, Variable, as_tensor_variable, constant, describe
+from symbolic.ops.extents import Pullback, Shape_i, addbroadcast, as_extents, axis_of, extents
+from symbolic.scalar import Check, Expr, IndexLambda, axis, binary, const, dim, load, select
 from symbolic.source import caller
-from symbolic.types import TensorType, is_discrete, promote
-
-Pullback = list[Variable | None]
-
-
-class Shape_i(Op):
-    """The extent along one axis, as an int64 scalar."""
-
-    __props__ = ("axis",)
-
-    def __init__(self, axis: int) -> None:
-        self.axis = axis
-
-    def infer_type(self, *types: TensorType) -> tuple[TensorType, ...]:
-        return (TensorType("int64", ()),)
-
-    def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
-        return ((),)
-
-    def compute(self, *types: TensorType) -> IndexLambda:
-        return IndexLambda(dim(0, self.axis))
-
-    def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
-                 gouts: Sequence[Variable | None]) -> Pullback:
-        return [None]
-
-
-class MakeVector(Op):
-    """Scalars put into a vector."""
-
-    def infer_type(self, *types: TensorType) -> tuple[TensorType, ...]:
-        return (TensorType(promote(*(t.dtype for t in types)) if types else "int64", (len(types),)),)
-
-    def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
-        return ((const(len(types), "int64"),),)
-
-    def compute(self, *types: TensorType) -> Scatter:
-        one = const(1, "int64")
-        out = self.infer_type(*types)[0].dtype
-        return Scatter(None, tuple(Part((one,), (const(k, "int64"),), _as(load(k, (), t.dtype), out))
-                                   for k, t in enumerate(types)))
-
-    def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
-                 gouts: Sequence[Variable | None]) -> Pullback:
-        g = gouts[0]
-        return [None if g is None or is_discrete(x.dtype) else cast_to(g[k], x.dtype) for k, x in enumerate(inputs)]
-
-
-def _as(e: Expr, dtype: str) -> Expr:
-    return e if e.dtype == dtype else Expr("cast", (e,), None, dtype)
-
-
-def extents(x: Any) -> list[Variable]:
-    """Return the extents of `x` as int64 scalars, constants where they are known."""
-    x = as_tensor_variable(x)
-    return [Shape_i(a)(x) if n is None else constant(n, dtype="int64") for a, n in enumerate(x.type.shape)]
-
-
-def shape(x: Any) -> Variable:
-    """Return the shape of `x` as an int64 vector."""
-    found = extents(x)
-    return MakeVector()(*found) if found else constant(np.zeros(0, "int64"))
-
-
-def as_extents(shape: Any, op: str = "reshape") -> list[Variable]:
-    """Return a shape, given as a number, a sequence or an integer vector, as int64 scalars.
-
-    Raises
-    ------
-    ShapeError
-        If it is a vector whose length isn't known.
-    """
-    if isinstance(shape, Variable) and shape.ndim == 1:
-        if shape.owner is not None and isinstance(shape.owner.op, MakeVector):
-            return [integer_operand(v, op) for v in shape.owner.inputs]
-        if isinstance(shape, Constant):
-            return [integer_operand(int(n), op) for n in shape.data]
-        if shape.type.shape[0] is None:
-            raise errors.ShapeError(errors.message(op, "the number of dimensions isn't known", (describe(shape),),
-                                                   caller(), "pass the extents as a list"))
-        return [integer_operand(shape[k], op) for k in range(shape.type.shape[0])]
-    if isinstance(shape, (int, np.integer)) or (isinstance(shape, Variable) and shape.ndim == 0):
-        return [integer_operand(shape, op)]
-    if isinstance(shape, Variable):
-        raise errors.RankError(errors.message(op, "a shape is a vector of integers", (describe(shape),), caller()))
-    return [integer_operand(int(n) if isinstance(n, np.integer) else n, op) for n in shape]
+from symbolic.types import TensorType
 
 
 class DimShuffle(Op):
@@ -158,77 +74,71 @@ def dimshuffle(x: Any, *pattern: Any) -> Variable:
     x = as_tensor_variable(x)
     if len(pattern) == 1 and isinstance(pattern[0], (list, tuple)):
         pattern = tuple(pattern[0])
-    order = tuple(o if o == "x" else _axis(o, x.ndim, "dimshuffle") for o in pattern)
+    order = tuple(o if o == "x" else axis_of(o, x.ndim, "dimshuffle") for o in pattern)
     return x if order == tuple(range(x.ndim)) else DimShuffle(order)(x)
 
 
-def _axis(a: Any, ndim: int, op: str) -> int:
-    if not isinstance(a, (int, np.integer)) or isinstance(a, bool):
-        raise errors.RankError(errors.message(op, f"an axis is an integer, got {a!r}", (), caller()))
-    if not -ndim <= a < ndim:
-        raise errors.RankError(errors.message(op, f"axis {a} is out of range for {ndim} dimensions", (), caller()))
-    return int(a) % ndim
-
-
 class Reshape(Op):
-    """The same elements, in order, in another shape: one scalar input for each new axis, at most one of them -1."""
+    """The same elements, in order, in another shape: one scalar input for each new axis.
 
-    __props__ = ("ndim",)
+    Parameters
+    ----------
+    known : tuple of int or None
+        What is known of the new shape; -1, at most once, is what the others leave.
+    """
+
+    __props__ = ("known",)
     view_of = 0
 
-    def __init__(self, ndim: int) -> None:
-        self.ndim = ndim
-
-    def make_node(self, *inputs: Any) -> Any:
-        node = super().make_node(*inputs)
-        known = [int(v.data) if isinstance(v, Constant) else None for v in node.inputs[1:]]
-        x = node.inputs[0].type.shape
-        if known.count(-1) > 1:
-            raise errors.ShapeError(errors.message("reshape", f"at most one extent may be -1, got {known}", (),
-                                                   caller()))
-        new: list[int | None] = [None if n is None or n < 0 else n for n in known]
-        if None not in x:
-            total = int(np.prod([n for n in x if n is not None]))
-            rest = [n for n in new if n is not None]
-            product = int(np.prod(rest))
-            if len(rest) == len(new) - 1 and -1 in known and product and total % product == 0:
-                new[known.index(-1)] = total // product
-            elif len(rest) == len(new) and product != total:
-                raise errors.ShapeError(errors.message("reshape", f"{total} elements don't fill shape {tuple(rest)}",
-                                                       (describe(node.inputs[0]),), caller()))
-        node.outputs[0].type = node.outputs[0].type.clone(shape=tuple(new))
-        return node
+    def __init__(self, known: Sequence[int | None]) -> None:
+        self.known = tuple(known)
 
     def infer_type(self, *types: TensorType) -> tuple[TensorType, ...]:
-        return (types[0].clone(shape=(None,) * self.ndim),)
+        if self.known.count(-1) > 1 or any(n is not None and n < -1 for n in self.known):
+            raise errors.ShapeError(f"extents are 0 or more, and at most one extent may be -1, got {self.known}")
+        new: list[int | None] = [None if n == -1 else n for n in self.known]
+        x, rest = types[0].shape, [n for n in self.known if n is not None and n != -1]
+        if None not in x:
+            total, product = math.prod(n or 0 for n in x), math.prod(rest)
+            if len(rest) == len(new) - 1 and -1 in self.known and product and total % product == 0:
+                new[self.known.index(-1)] = total // product
+            elif None not in self.known and total != product * (-1 not in self.known):
+                shown = ", ".join(map(str, self.known))
+                raise errors.ShapeError(f"{total} elements don't fill shape ({shown})\n"
+                                        "hint: the new extents must multiply to the old ones; -1 is what is left")
+        return (types[0].clone(shape=tuple(new)),)
 
     def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
-        given = [load(k + 1, (), "int64") for k in range(self.ndim)]
         total = _product([dim(0, a) for a in range(types[0].ndim)])
-        out = []
-        for k, n in enumerate(given):
-            rest = _product(given[:k] + given[k + 1:])
-            safe = Expr("select", (Expr("eq", (rest, const(0, "int64")), None, "bool"), const(1, "int64"), rest), None,
-                        "int64")
-            inferred = total // safe
-            out.append(Expr("select", (n < 0, inferred, n), None, "int64"))
+        out: list[Expr] = []
+        for k, known in enumerate(self.known):
+            given = self._given(k)
+            if known is not None and known != -1:
+                out.append(given)
+                continue
+            rest = _product([self._given(j) for j in range(len(self.known)) if j != k])
+            left = total // select(binary("eq", rest, 0), const(1, "int64"), rest)
+            out.append(left if known == -1 else select(binary("eq", given, -1), left, given))
         return (tuple(out),)
 
-    def checks(self, *types: TensorType) -> tuple[Check, ...]:
-        total = _product([dim(0, a) for a in range(types[0].ndim)])
-        new = _product(list(self.infer_shape(*types)[0]))
-        same = Expr("eq", (total, new), None, "bool")
-        return (Check(same, "{0} elements can't be arranged in a shape of {1}", detail=(total, new)),)
+    def _given(self, k: int) -> Expr:
+        known = self.known[k]
+        return load(k + 1, (), "int64") if known is None else const(known, "int64")
 
-    def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        return (np.ascontiguousarray(arrays[0]).reshape([int(n) for n in arrays[1:]]),)
+    def checks(self, *types: TensorType) -> tuple[Check, ...]:
+        total, shape = _product([dim(0, a) for a in range(types[0].ndim)]), self.infer_shape(*types)[0]
+        new = _product(shape)
+        out = [Check(binary("eq", total, new), "{0} elements can't be arranged in a shape of {1}", detail=(total, new))]
+        return (*out, *(Check(const(0, "int64") <= n, "an extent can't be negative, got {0}", detail=(n,))
+                        for n, known in zip(shape, self.known, strict=True) if known is None))
 
     def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
                  gouts: Sequence[Variable | None]) -> Pullback:
-        rest: Pullback = [None] * self.ndim
-        if gouts[0] is None:
-            return [None, *rest]
-        return [Reshape(inputs[0].ndim)(gouts[0], *extents(inputs[0])), *rest]
+        rest: Pullback = [None] * len(self.known)
+        return [None if gouts[0] is None else _reshaped(gouts[0], extents(inputs[0])), *rest]
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        return [[True]] + [[False]] * len(self.known)
 
 
 def _product(parts: Sequence[Expr]) -> Expr:
@@ -236,6 +146,35 @@ def _product(parts: Sequence[Expr]) -> Expr:
     for p in parts:
         total = total * p
     return total
+
+
+def _reshaped(x: Variable, new: Sequence[Variable]) -> Variable:
+    return Reshape([int(v.data) if isinstance(v, Constant) else None for v in new])(x, *new)
+
+
+def _left_over(x: Variable, new: Sequence[Variable]) -> Variable | None:
+    """Return what -1 stands for where the other extents are numbers or extents of `x` itself.
+
+    ``x.reshape((x.shape[0], -1))`` then has the extents of `x` in its shape, and no division.
+    """
+    axes = list(range(x.ndim))
+    product = 1
+    for n in new:
+        if isinstance(n, Constant):
+            product *= int(n.data) if n.data != -1 else 1
+        elif n.owner is not None and isinstance(n.owner.op, Shape_i) and n.owner.inputs[0] is x \
+                and n.owner.op.axis in axes:
+            axes.remove(n.owner.op.axis)
+        else:
+            return None
+    total = math.prod(x.type.shape[a] or 1 for a in axes)
+    if product <= 0 or total % product:
+        return None
+    left: Variable = constant(total // product, dtype="int64")
+    for a in axes:
+        if x.type.shape[a] is None:
+            left = Shape_i(a)(x) if isinstance(left, Constant) and left.data == 1 else left * Shape_i(a)(x)
+    return left
 
 
 def reshape(x: Any, newshape: Any, ndim: int | None = None) -> Variable:
@@ -247,7 +186,7 @@ def reshape(x: Any, newshape: Any, ndim: int | None = None) -> Variable:
     newshape : int, sequence of int or Variable, or integer vector
         At most one extent may be -1: what is left.
     ndim : int, optional
-        Needed only where `newshape` is a vector of unknown length, which isn't supported.
+        Needed where `newshape` is a vector of unknown length.
 
     Raises
     ------
@@ -260,146 +199,112 @@ def reshape(x: Any, newshape: Any, ndim: int | None = None) -> Variable:
     (3, 2)
     """
     x = as_tensor_variable(x)
-    new = as_extents(newshape, "reshape")
+    new = as_extents(newshape, "reshape", ndim)
     if ndim is not None and ndim != len(new):
         raise errors.RankError(errors.message("reshape", f"ndim is {ndim} but the shape has {len(new)} extents", (),
                                               caller()))
-    return Reshape(len(new))(x, *new)
+    blank = [k for k, n in enumerate(new) if isinstance(n, Constant) and n.data == -1]
+    left = _left_over(x, new) if len(blank) == 1 else None
+    return _reshaped(x, new if left is None else [left if k == blank[0] else n for k, n in enumerate(new)])
 
 
-def flatten(x: Any, ndim: int = 1) -> Variable:
-    """Join the trailing axes of `x`, leaving `ndim` axes."""
+def flatten(x: Any, ndim: int = 1, outdim: int | None = None) -> Variable:
+    """Return `x` with its trailing axes joined, so that `ndim` axes are left (`outdim` is Theano's old name).
+
+    Examples
+    --------
+    >>> flatten(constant(np.zeros((2, 3, 4))), 2).type.shape
+    (2, 12)
+    """
     x = as_tensor_variable(x)
+    ndim = ndim if outdim is None else outdim
     if ndim < 1 or (ndim > x.ndim and x.ndim > 0):
         raise errors.RankError(errors.message("flatten", f"ndim must be from 1 to {x.ndim}, got {ndim}",
                                               (describe(x),), caller()))
     return x if x.ndim == ndim else reshape(x, [*extents(x)[:ndim - 1], -1])
 
 
+def ravel(x: Any) -> Variable:
+    """Return the elements of `x` as a vector."""
+    return flatten(x)
+
+
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Variable:
-    """Reverse the axes of `x`, or permute them by `axes`."""
+    """Return `x` with its axes reversed, or permuted by `axes`.
+
+    Examples
+    --------
+    >>> transpose(constant(np.zeros((2, 3, 4))), (1, 0, 2)).type.shape
+    (3, 2, 4)
+    """
     x = as_tensor_variable(x)
     return dimshuffle(x, *(range(x.ndim)[::-1] if axes is None else axes))
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Variable:
-    """Exchange two axes."""
+    """Return `x` with two axes exchanged."""
     x = as_tensor_variable(x)
     order = list(range(x.ndim))
-    a, b = _axis(axis1, x.ndim, "swapaxes"), _axis(axis2, x.ndim, "swapaxes")
+    a, b = axis_of(axis1, x.ndim, "swapaxes"), axis_of(axis2, x.ndim, "swapaxes")
     order[a], order[b] = order[b], order[a]
     return dimshuffle(x, *order)
 
 
-def squeeze(x: Any) -> Variable:
-    """Drop every axis known to be of extent 1."""
+def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Variable:
+    """Return `x` with axes moved to other places; the rest keep their order.
+
+    Examples
+    --------
+    >>> moveaxis(constant(np.zeros((2, 3, 4))), 0, -1).type.shape
+    (3, 4, 2)
+    """
     x = as_tensor_variable(x)
-    return dimshuffle(x, *(a for a, n in enumerate(x.type.shape) if n != 1))
+    pairs = [[axis_of(a, x.ndim, "moveaxis") for a in ((s,) if isinstance(s, (int, np.integer)) else s)]
+             for s in (source, destination)]
+    if len(pairs[0]) != len(pairs[1]):
+        raise errors.RankError(errors.message("moveaxis", f"{len(pairs[0])} axes can't go to {len(pairs[1])} places",
+                                              (describe(x),), caller()))
+    order = [a for a in range(x.ndim) if a not in pairs[0]]
+    for to, a in sorted(zip(pairs[1], pairs[0], strict=True)):
+        order.insert(to, a)
+    return dimshuffle(x, *order)
+
+
+def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Variable:
+    """Return `x` without axes of extent 1: those known to be, or those of `axis`, checked at run time.
+
+    Examples
+    --------
+    >>> squeeze(constant(np.zeros((1, 3, 1)))).type.shape
+    (3,)
+    """
+    x = as_tensor_variable(x)
+    if axis is None:
+        return dimshuffle(x, *(a for a, n in enumerate(x.type.shape) if n != 1))
+    gone = {axis_of(a, x.ndim, "squeeze") for a in ((axis,) if isinstance(axis, (int, np.integer)) else axis)}
+    return dimshuffle(addbroadcast(x, *sorted(gone)), *(a for a in range(x.ndim) if a not in gone))
 
 
 def shape_padleft(x: Any, n_ones: int = 1) -> Variable:
-    """Add axes of extent 1 in front."""
+    """Return `x` with axes of extent 1 added in front."""
     x = as_tensor_variable(x)
     return dimshuffle(x, *("x",) * n_ones, *range(x.ndim))
 
 
 def shape_padright(x: Any, n_ones: int = 1) -> Variable:
-    """Add axes of extent 1 at the end."""
+    """Return `x` with axes of extent 1 added at the end."""
     x = as_tensor_variable(x)
     return dimshuffle(x, *range(x.ndim), *("x",) * n_ones)
 
 
-class Join(Op):
-    """Arrays one after the other along an axis."""
+def shape_padaxis(x: Any, axis: int) -> Variable:
+    """Return `x` with an axis of extent 1 added at `axis` of the result.
 
-    __props__ = ("axis",)
-
-    def __init__(self, axis: int) -> None:
-        self.axis = axis
-
-    def infer_type(self, *types: TensorType) -> tuple[TensorType, ...]:
-        if len({t.ndim for t in types}) != 1:
-            raise errors.RankError("arrays of different rank can't be joined: "
-                                   + ", ".join(str(t) for t in types))
-        if not 0 <= self.axis < types[0].ndim:
-            raise errors.RankError(f"axis {self.axis} is out of range for {types[0].ndim} dimensions")
-        out: list[int | None] = []
-        for a in range(types[0].ndim):
-            known = [t.shape[a] for t in types]
-            if a == self.axis:
-                out.append(None if None in known else sum(n for n in known if n is not None))
-                continue
-            fixed = {n for n in known if n is not None}
-            if len(fixed) > 1:
-                raise errors.ShapeError(f"extents {sorted(fixed)} differ on axis {a}, which isn't the joined one")
-            out.append(fixed.pop() if fixed else None)
-        return (TensorType(promote(*(t.dtype for t in types)), tuple(out)),)
-
-    def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
-        total: Expr = const(0, "int64")
-        for k in range(len(types)):
-            total = total + dim(k, self.axis)
-        return (tuple(total if a == self.axis else dim(0, a) for a in range(types[0].ndim)),)
-
-    def checks(self, *types: TensorType) -> tuple[Check, ...]:
-        out = []
-        for k in range(1, len(types)):
-            for a in range(types[0].ndim):
-                if a != self.axis:
-                    x, y = dim(0, a), dim(k, a)
-                    out.append(Check(Expr("eq", (x, y), None, "bool"), f"extents {{0}} and {{1}} on axis {a} differ",
-                                     detail=(x, y)))
-        return tuple(out)
-
-    def compute(self, *types: TensorType) -> Scatter:
-        out = self.infer_type(*types)[0].dtype
-        start: Expr = const(0, "int64")
-        parts = []
-        for k, t in enumerate(types):
-            index = tuple(axis(a) for a in range(t.ndim))
-            to = tuple(i + start if a == self.axis else i for a, i in enumerate(index))
-            parts.append(Part(tuple(dim(k, a) for a in range(t.ndim)), to, _as(load(k, index, t.dtype), out)))
-            start = start + dim(k, self.axis)
-        return Scatter(None, tuple(parts))
-
-    def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
-                 gouts: Sequence[Variable | None]) -> Pullback:
-        g = gouts[0]
-        if g is None:
-            return [None] * len(inputs)
-        found: Pullback = []
-        start: Any = 0
-        for x in inputs:
-            known = x.type.shape[self.axis]
-            stop = start + (Shape_i(self.axis)(x) if known is None else known)
-            index = tuple(slice(start, stop) if a == self.axis else slice(None) for a in range(x.ndim))
-            found.append(None if is_discrete(x.dtype) else cast_to(g[index], x.dtype))
-            start = stop
-        return found
-
-
-def concatenate(tensor_list: Sequence[Any], axis: int = 0) -> Variable:
-    """Join arrays along an existing axis; their other extents must be equal."""
-    parts = [as_tensor_variable(t) for t in tensor_list]
-    if not parts:
-        raise errors.ShapeError(errors.message("concatenate", "nothing to join", (), caller()))
-    return Join(_axis(axis, parts[0].ndim, "concatenate"))(*parts)
-
-
-def join(axis: int, *tensors: Any) -> Variable:
-    """Join arrays along an existing axis (Theano's order of arguments)."""
-    return concatenate(tensors, axis)
-
-
-def stack(tensors: Any, axis: int = 0) -> Variable:
-    """Join arrays of one shape along a new axis."""
-    parts = [as_tensor_variable(t) for t in tensors]
-    if not parts:
-        raise errors.ShapeError(errors.message("stack", "nothing to stack", (), caller()))
-    a = _axis(axis, parts[0].ndim + 1, "stack")
-    if parts[0].ndim == 0:
-        return MakeVector()(*parts)
-    return concatenate([dimshuffle(p, *range(a), "x", *range(a, p.ndim)) for p in parts], a)
-
-
-graph.STACK.append(stack)
+    Examples
+    --------
+    >>> shape_padaxis(constant(np.zeros((2, 3))), -1).type.shape
+    (2, 3, 1)
+    """
+    x = as_tensor_variable(x)
+    a = axis_of(axis, x.ndim + 1, "shape_padaxis")
+    return dimshuffle(x, *range(a), "x", *range(a, x.ndim))

@@ -1,0 +1,221 @@
+"""The user's namespace: ``import symbolic.tensor as T``. Names are Theano's, and NumPy's for what came later."""
+# ruff: noqa: F401  (re-exports)
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from symbolic.gradient import grad
+from symbolic.graph import Constant, Variable, as_tensor_variable, constant
+from symbolic.graph import Constant as TensorConstant
+from symbolic.graph import Variable as TensorVariable
+from symbolic.ops.create import (
+    Alloc,
+    AllocEmpty,
+    ARange,
+    alloc,
+    arange,
+    empty,
+    full,
+    full_like,
+    linspace,
+    mgrid,
+    ogrid,
+    ones,
+    ones_like,
+    zeros,
+    zeros_like,
+)
+from symbolic.ops.diagonal import (
+    Eye,
+    alloc_diag,
+    diag,
+    diagonal,
+    extract_diag,
+    eye,
+    fill_diagonal,
+    identity_like,
+    trace,
+    tri,
+    tril,
+    triu,
+)
+from symbolic.ops.extents import (
+    MakeVector,
+    Shape_i,
+    SpecifyShape,
+    addbroadcast,
+    get_vector_length,
+    patternbroadcast,
+    shape,
+    specify_shape,
+    unbroadcast,
+)
+from symbolic.ops.functions import (
+    abs_,
+    add,
+    and_,
+    angle,
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctan2,
+    arctanh,
+    ceil,
+    clip,
+    complex_,
+    conj,
+    cos,
+    cosh,
+    deg2rad,
+    eq,
+    erf,
+    erfc,
+    erfcinv,
+    erfinv,
+    exp,
+    exp2,
+    expm1,
+    floor,
+    gamma,
+    gammaln,
+    ge,
+    gt,
+    imag,
+    int_div,
+    inv,
+    invert,
+    isinf,
+    isnan_,
+    le,
+    left_shift,
+    log1p,
+    log2,
+    log10,
+    lt,
+    maximum,
+    minimum,
+    mod,
+    mul,
+    neg,
+    neq,
+    or_,
+    psi,
+    rad2deg,
+    real,
+    right_shift,
+    round_half_away_from_zero,
+    round_half_to_even,
+    second,
+    sgn,
+    sin,
+    sinh,
+    sqr,
+    sqrt,
+    sub,
+    switch,
+    tan,
+    tanh,
+    tri_gamma,
+    true_div,
+    trunc,
+    xor,
+)
+from symbolic.ops.index import take
+from symbolic.ops.join import (
+    Join,
+    broadcast_to,
+    concatenate,
+    horizontal_stack,
+    join,
+    repeat,
+    roll,
+    split,
+    stack,
+    stacklists,
+    tile,
+    vertical_stack,
+)
+from symbolic.ops.linalg import Dot, batched_dot, batched_tensordot, dot, matmul, outer, tensordot
+from symbolic.ops.nnet import log
+from symbolic.ops.operators import (
+    allclose,
+    cast,
+    ceil_intdiv,
+    copy,
+    divmod_,
+    iround,
+    isclose,
+    largest,
+    power,
+    round_,
+    size,
+    smallest,
+)
+from symbolic.ops.reduce import (
+    all,
+    any,
+    argmax,
+    argmin,
+    logsumexp,
+    max,
+    max_and_argmax,
+    mean,
+    min,
+    norm,
+    prod,
+    ptp,
+    std,
+    sum,
+    var,
+)
+from symbolic.ops.scatter import inc_subtensor, set_subtensor
+from symbolic.ops.shape import (
+    DimShuffle,
+    Reshape,
+    dimshuffle,
+    flatten,
+    moveaxis,
+    ravel,
+    reshape,
+    shape_padaxis,
+    shape_padleft,
+    shape_padright,
+    squeeze,
+    swapaxes,
+    transpose,
+)
+from symbolic.ops.variables import *  # noqa: F403  (a family made from tables: scalar, fmatrix, ivectors, ...)
+from symbolic.tensor import nnet
+from symbolic.types import TensorType
+
+# Second names of one thing: Theano's or NumPy's.
+abs = abs_
+as_tensor = as_tensor_variable
+bitwise_and, bitwise_or, bitwise_xor, bitwise_not = and_, or_, xor, invert
+logical_and, logical_or, logical_xor, logical_not = and_, or_, xor, invert
+complex = complex_
+conjugate = conj
+divmod = divmod_
+fill = second
+floor_div = int_div
+greater, greater_equal, less, less_equal, equal, not_equal = gt, ge, lt, le, eq, neq
+isnan = isnan_
+lgamma = gammaln
+multiply, subtract, divide, negative, reciprocal, square = mul, sub, true_div, neg, inv, sqr
+pow = power
+round = round_
+sign = sgn
+tensor_copy = copy
+where = switch
+
+
+def __getattr__(name: str) -> Any:
+    close = difflib.get_close_matches(name, globals(), 1, 0.6)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise AttributeError(f"symbolic.tensor has no name {name!r}{hint}")
+
+
+__all__ = [name for name in globals() if not name.startswith("_") and name not in ("annotations", "difflib", "Any")]

@@ -20,15 +20,17 @@ _HOST_COST = 60  # longer integer expressions are computed once, by a kernel
 class Guard:
     """A condition over extents and scalars that a call must meet.
 
-    ``broadcast`` holds (ordinal of the variable, axis) pairs that were assumed equal.
+    ``broadcast`` holds (ordinal of the variable, axis) pairs that were assumed equal; ``input`` is the number of the
+    graph input whose type says so, where no node does.
     """
 
     condition: Expr
     message: str
     detail: tuple[Expr, ...]
     error: type[Exception]
-    node: Apply
+    node: Apply | None
     broadcast: tuple[tuple[int, int], ...] = ()
+    input: int = -1
 
 
 class Extents:
@@ -46,6 +48,7 @@ class Extents:
         for k, v in enumerate(graph.inputs):
             self.shape[v] = tuple(sym(f"x{k}_{a}") if n is None else const(n, "int64")
                                   for a, n in enumerate(v.type.shape))
+            self.guards += [_typed(k, a, n) for a, n in enumerate(v.type.shape) if n is not None]
 
     def find(self, e: Expr) -> Expr:
         """Return the representative of an extent."""
@@ -131,6 +134,13 @@ class Extents:
         if x.op != "const" and (y.op == "const" or (y.op == "sym" and x.op != "sym")):
             x, y = y, x
         self._merged[y] = x
+
+
+def _typed(k: int, axis: int, n: int) -> Guard:
+    """Return the guard that input `k` has the extent its type says."""
+    extent = sym(f"x{k}_{axis}")
+    return Guard(Expr("eq", (extent, const(n, "int64")), None, "bool"),
+                 f"its type says extent {n} along axis {axis}, got {{0}}", (extent,), errors.ShapeError, None, (), k)
 
 
 def _reads(body: Expr, k: int) -> bool:

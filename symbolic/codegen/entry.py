@@ -3,19 +3,20 @@
 The extension's parts are `templates/entry*`. It has
 
 ``Callable(run, inputs, *, names, shared, shared_types, constants, outputs, updates, single, nout,``
-``convert, bind, miss, python_calls, python_types, python_input_types, threads)``
+``convert, bind, miss, python_calls, python_types, python_input_types, threads, keys)``
     A compiled function. ``run`` is the address of a ``symbolic_run_function`` (`templates/runtime.h`).
     Types are pairs ``(typenum, ndim)``: ``inputs``, ``shared_types`` and ``outputs`` are tuples of
     them, ``python_types`` and ``python_input_types`` have a tuple of them for each of
     ``python_calls``. ``updates`` has pairs ``(index into shared, in place?)``. ``single`` (or
-    ``nout=-1``) returns the only output bare, else a list is returned. ``convert(i, value)`` makes
+    ``nout=-1``) returns the only output bare, with ``keys`` a dict is returned, else a list. ``convert(i, value)`` makes
     an array of an argument, or with ``i >= len(inputs)`` of a shared value, that doesn't fit;
     ``bind(args, kwargs)`` gives the full tuple of arguments; ``miss(guard, detail, args)`` answers a
     call whose guard failed.
 ``Storage(value)``
     The array of a shared variable.
-``load(path, symbol)``
-    The address of a symbol of a shared library; ImportError if there is none.
+``load(path, symbol, shared=False)``
+    The address of a symbol of a shared library; ImportError if there is none. With ``shared``, libraries
+    loaded later may call its functions.
 ``enable_vectorcall(cls)``
     To be applied to subclasses of Callable written in Python.
 ``blas_info()``, ``set_blas_threads(n)``

@@ -1,95 +1,215 @@
-"""Builds a Program with the C compiler and binds it to the entry extension, which calls it.
+"""Stage *build*: a captured graph becomes an address to call, from the cache where it can be.
 
-The extension (`entry`) fills the runtime table of `templates/runtime.h`: memory, BLAS, the GIL. It is built once per
-interpreter and kept in the cache directory.
+Two levels: the whole function by the hash of its captured graph, then neither compiler nor any later stage runs; and
+each kernel by its text, so a changed line of a model compiles only what it changed. What is missing is compiled in as
+many translation units as there are cores, at once.
 """
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from symbolic.codegen.cache import Cache
+from symbolic.codegen.compiler import Compiler, build, flags
+from symbolic.codegen.dump import dump, graph_text, plan_text
+from symbolic.codegen.entry import load_entry
+from symbolic.codegen.fuse import Fusion
+from symbolic.codegen.lower import Lowering
+from symbolic.codegen.manifest import Loaded, Unstorable, pack, unpack
+from symbolic.codegen.program import KernelText, Program, write
+from symbolic.config import available_cores, config
+from symbolic.errors import CacheError
+from symbolic.fgraph import FunctionGraph, signature
+from symbolic.infer import infer
+from symbolic.source import SourceLoc
 
-from symbolic.codegen.entry import find_blas, load_entry, use_blas
-from symbolic.codegen.program import Program
-from symbolic.config import config
-from symbolic.errors import CompileError
-
-FLAGS = ("-std=gnu11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off",
-         "-fwrapv", "-Wall", "-Wno-unused-function", "-shared", "-fPIC")
-_entries: dict[tuple[str, str], Any] = {}
-
-
-def find_compiler() -> str | None:
-    """Return the C compiler: ``$SYMBOLIC_CC``, else cc, gcc or clang; None if there is none."""
-    wanted = os.environ.get("SYMBOLIC_CC")
-    for name in (wanted,) if wanted else ("cc", "gcc", "clang"):
-        found = shutil.which(name)
-        if found:
-            return found
-    return None
+#: characters of kernels from which a second compiler process pays
+WORTH_A_UNIT = 12_000
+_entry: list[Any] = []
 
 
-def entry_for(compiler: str) -> Any:
-    """Return the entry extension, with a BLAS found for it."""
-    key = (str(config.cache_dir), compiler)
-    if key not in _entries:
-        module = load_entry(Path(config.cache_dir), [compiler])
-        use_blas(module, find_blas(module))
-        _entries[key] = module
-    return _entries[key]
+def entry(compiler: Compiler) -> Any:
+    """Return the entry extension: one for the whole process, since shared variables live in its objects."""
+    if not _entry:
+        try:
+            _entry.append(load_entry(Path(config.cache_dir), compiler.command))
+        except CacheError:
+            _entry.append(load_entry(_private_folder(), compiler.command))
+    return _entry[0]
 
 
-class _Miss(tuple):
-    """What a program returned instead of results: its code and what it left in ``detail``."""
+@cache
+def _private_folder() -> Path:
+    """Return a directory for this process alone, where the cache can't be written."""
+    return Path(tempfile.mkdtemp(prefix="symbolic-"))
 
 
-class Library:
-    """A compiled Program; :meth:`run` calls it on C-contiguous arrays."""
-
-    def __init__(self, program: Program, inputs: Sequence[tuple[str, int]], outputs: Sequence[tuple[str, int]],
-                 compiler: str) -> None:
-        self.program = program
-        self._folder = tempfile.TemporaryDirectory(prefix="symbolic-")
-        self.source = Path(self._folder.name) / "program.c"
-        self.source.write_text(program.source)
-        target = self.source.with_suffix(".so")
-        openmp = "-fopenmp" if "gcc" in os.path.realpath(compiler) or compiler.endswith("cc") else "-fopenmp-simd"
-        command = [compiler, *FLAGS, openmp, str(self.source), "-o", str(target), "-lm"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        self.warnings = done.stderr
-        if done.returncode:
-            first = "\n".join(done.stderr.splitlines()[:12])
-            raise CompileError(f"{' '.join(command)} failed:\n{first}")
-        entry = entry_for(compiler)
-        self._call = entry.Callable(
-            entry.load(str(target), "symbolic_run"), _numbers(inputs), constants=tuple(program.constants),
-            outputs=_numbers(outputs), nout=len(outputs), convert=_contiguous,
-            miss=lambda code, detail, args: _Miss((code + 1, detail)), threads=len(os.sched_getaffinity(0)))
-
-    def run(self, arrays: Sequence[np.ndarray]) -> tuple[int, list[np.ndarray], tuple[int, ...]]:
-        """Return the program's code, its outputs and what it left in ``detail``.
-
-        Raises
-        ------
-        MemoryError
-            If an array doesn't fit in memory.
-        """
-        found = self._call(*arrays)
-        if isinstance(found, _Miss):
-            return found[0], [], tuple(found[1])
-        return 0, found, ()
+@cache
+def code_version() -> str:
+    """Return a hash of this package's code: what another version compiled isn't used."""
+    root = Path(__file__).parent.parent
+    digest = sha256()
+    for path in sorted([*root.glob("*.py"), *root.glob("ops/*.py"), *root.glob("opt/*.py"), *root.glob("codegen/*.py"),
+                        *root.glob("codegen/templates/*")]):
+        info = path.stat()
+        digest.update(f"{path.name} {info.st_size} {info.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
 
 
-def _numbers(types: Sequence[tuple[str, int]]) -> tuple[tuple[int, int], ...]:
-    return tuple((np.dtype(dtype).num, ndim) for dtype, ndim in types)
+def native(graph: FunctionGraph, n_updates: int, title: str, loc: SourceLoc | None, compiler: Compiler) -> Loaded:
+    """Return a captured graph as machine code.
+
+    Parameters
+    ----------
+    graph : FunctionGraph
+    n_updates : int
+        How many of its last outputs are new values of shared variables.
+    title : str
+        Name for people.
+    loc : SourceLoc or None
+        Where the user asked for the function.
+    compiler : Compiler
+
+    Raises
+    ------
+    CompileError
+        If the compiler refuses the program.
+    ShapeError
+        If extents can't fit whatever the inputs are.
+    """
+    started = time.perf_counter()
+    entry(compiler)
+    key = function_key(graph, n_updates, compiler)
+    store = _cache()
+    if store is not None and config.dump is None:
+        manifest = store.function(key)
+        address = None if manifest is None else _link(store, manifest["units"])
+        if manifest is not None and address is not None:
+            return unpack(manifest, graph, address)
+    return _compile(graph, n_updates, title, loc, compiler, store, key, started)
 
 
-def _contiguous(_k: int, value: np.ndarray) -> np.ndarray:
-    """Return a copy the program can read: the types are right already, the layout isn't."""
-    return np.array(value, order="C").astype(value.dtype.newbyteorder("="))
+def function_key(graph: FunctionGraph, n_updates: int, compiler: Compiler) -> str:
+    """Return the name under which the cache keeps a function."""
+    facts = [signature(graph), str(n_updates), compiler.identity(), code_version(), str(config.openmp_threshold)]
+    return sha256("\0".join(facts).encode()).hexdigest()[:32]
+
+
+def _cache() -> Cache | None:
+    try:
+        return Cache()
+    except CacheError:
+        return None
+
+
+def _link(store: Cache, units: Sequence[Sequence[str]]) -> int | None:
+    """Load libraries in order and return the address in the last one; None if one is missing."""
+    address = None
+    for sha, symbol in units:
+        path = store.library(sha)
+        if path is None:
+            return None
+        try:
+            address = _entry[0].load(str(path), symbol, True)
+        except ImportError:
+            return None
+    return address
+
+
+def _compile(graph: FunctionGraph, n_updates: int, title: str, loc: SourceLoc | None, compiler: Compiler,
+             store: Cache | None, key: str, started: float) -> Loaded:
+    stages: dict[str, float] = {"capture": 0.0}
+    last = started
+
+    def done(stage: str) -> None:
+        nonlocal last
+        now = time.perf_counter()
+        stages[stage], last = now - last, now
+
+    extents = infer(graph)
+    done("infer")
+    lowering = Lowering(graph, extents)
+    done("lower")
+    fusion = Fusion(lowering)
+    done("fuse")
+    program = write(lowering, fusion, extents.guards, title, n_updates, compiler.openmp and config.openmp,
+                    compiler.identity())
+    done("render")
+    dump(config.dump, title, {"graph.txt": graph_text(graph), "plan.txt": plan_text(fusion), "c": program.source()})
+    if store is None:
+        return _compile_privately(program, compiler)
+    units, address = _build(program, compiler, store)
+    done("build")
+    manifest = {"key": key, "name": title, "file": loc and loc.file, "line": loc and loc.line, "units": units,
+                "libraries": [sha for sha, _ in units], "kernels": [k.name[2:] for k in program.kernels],
+                "stages": stages, "seconds": time.perf_counter() - started, "flags": flags(compiler),
+                "compiler": compiler.version, "cpu": compiler.cpu, "graph": graph_text(graph), "plan": plan_text(fusion)}
+    if len(units) > 1:
+        manifest["source"] = program.source()
+    try:
+        manifest |= pack(program, graph)
+        store.store_function(manifest)
+    except (CacheError, Unstorable):
+        pass  # it runs in this process; the next one compiles again
+    return Loaded(address, tuple(program.constants), program.failures, program.inplace, manifest)
+
+
+def _build(program: Program, compiler: Compiler, store: Cache) -> tuple[list[list[str]], int]:
+    """Compile what the cache lacks; return the units to load, the program last, and its address."""
+    known = {k.name: found for k in program.kernels if (found := store.kernel(k.name[2:]))}
+    for reuse in (True, False):
+        missing = [k for k in program.kernels if not reuse or k.name not in known]
+        units = _units(missing)
+        sources = [program.source(kernels, run=n == 0) for n, kernels in enumerate(units)]
+        names = [sha256((compiler.identity() + s).encode()).hexdigest()[:32] for s in sources]
+        began = time.perf_counter()
+        paths = build(compiler, sources, names, store.path / "tmp")
+        seconds = time.perf_counter() - began
+        meta = {"flags": flags(compiler), "compiler": compiler.version, "cpu": compiler.cpu, "seconds": seconds}
+        for name, source, path, kernels in zip(names, sources, paths, units, strict=True):
+            store.store_library(name, path, source, meta | {"kernels": [k.name[2:] for k in kernels]})
+        store.store_kernels({k.name[2:]: name for name, kernels in zip(names, units, strict=True) for k in kernels})
+        old = [] if not reuse else sorted({(sha, _symbol(store, sha)) for sha in known.values()} )
+        loads = [*map(list, old), *([n, "symbolic_unit"] for n in names[1:]), [names[0], "symbolic_run"]]
+        address = _link(store, loads)
+        if address is not None:
+            return loads, address
+    raise CacheError("a library that was just written to the cache can't be loaded\n"
+                     "hint: symbolic-cache verify; or set SYMBOLIC_CACHE_DIR to another directory")
+
+
+def _symbol(store: Cache, sha: str) -> str:
+    """Return what a library exports whether or not it holds a whole program."""
+    source = store.library_source(sha) or ""
+    return "symbolic_run" if "int symbolic_run(" in source else "symbolic_unit"
+
+
+def _units(kernels: Sequence[KernelText]) -> list[list[KernelText]]:
+    """Share kernels among compiler processes, the longest first; the first unit also gets the program."""
+    size = sum(len(k.text) for k in kernels)
+    count = max(1, min(available_cores(), size // WORTH_A_UNIT, len(kernels)))
+    units: list[list[KernelText]] = [[] for _ in range(count)]
+    sizes = [0] * count
+    for k in sorted(kernels, key=lambda k: -len(k.text)):
+        smallest = sizes.index(min(sizes))
+        units[smallest].append(k)
+        sizes[smallest] += len(k.text)
+    order = {k.name: n for n, k in enumerate(kernels)}
+    return [sorted(u, key=lambda k: order[k.name]) for u in units]
+
+
+def _compile_privately(program: Program, compiler: Compiler) -> Loaded:
+    """Compile without a cache: into a directory that is gone once the library is loaded."""
+    folder = tempfile.mkdtemp(prefix="symbolic-")
+    try:
+        path, = build(compiler, [program.source()], ["program"], folder)
+        address = _entry[0].load(str(path), "symbolic_run", False)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return Loaded(address, tuple(program.constants), program.failures, program.inplace, {"text": program.source()})

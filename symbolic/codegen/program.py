@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from symbolic.scalar import toposort as expr_toposort
 _TEMPLATES = Path(__file__).parent / "templates"
 _ENVIRONMENT = jinja2.Environment(loader=jinja2.FileSystemLoader(_TEMPLATES), undefined=jinja2.StrictUndefined,
                                   trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+#: What every translation unit starts with; part of every kernel's identity.
+PRELUDE = (_TEMPLATES / "prelude.h").read_text() + "\n" + (_TEMPLATES / "runtime.h").read_text()
 
 
 @dataclass(frozen=True)
@@ -33,27 +36,54 @@ class Failure:
     node: Any
     details: int
     broadcast: tuple[tuple[int, int], ...] = ()
+    input: int = -1
+
+
+@dataclass(frozen=True)
+class KernelText:
+    """One kernel as C: `name` is made from the hash of `text`, so equal kernels are one in every cache.
+
+    ``prototype`` is what another translation unit declares to call it.
+    """
+
+    name: str
+    prototype: str
+    text: str
+    notes: tuple[str, ...]
 
 
 @dataclass
 class Program:
-    """C text with what its host must know to call it."""
+    """C text in parts, with what its host must know to call it."""
 
-    source: str
+    title: str
+    kernels: list[KernelText]
+    body: list[str]
     constants: list[np.ndarray]
     failures: list[Failure]
-    kernels: int
+    inplace: tuple[bool, ...] = ()
+
+    def source(self, kernels: Sequence[KernelText] | None = None, run: bool = True) -> str:
+        """Return a translation unit: the prelude, `kernels` (default all) and, with `run`, ``symbolic_run``."""
+        here = self.kernels if kernels is None else list(kernels)
+        known = {k.name for k in here}
+        elsewhere = [k.prototype for k in self.kernels if run and k.name not in known]
+        return _ENVIRONMENT.get_template("program.c.j2").render(
+            title=self.title.replace("*/", "* /"), prelude=PRELUDE, kernels=here, elsewhere=elsewhere,
+            body=self.body if run else None)
 
 
 class Writer:
     """Writes ``symbolic_run`` for one fused graph."""
 
-    def __init__(self, lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], openmp: bool) -> None:
-        self.lowering, self.fusion, self.openmp = lowering, fusion, openmp
+    def __init__(self, lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], n_updates: int, openmp: bool,
+                 identity: str) -> None:
+        self.lowering, self.fusion, self.openmp, self.identity = lowering, fusion, openmp, identity
+        self.inplace = (False,) * n_updates
         self.defs = fusion.defs
         self.lines: list[str] = []
         self.failures: list[Failure] = []
-        self.texts: dict[str, tuple[str, list[str]]] = {}
+        self.texts: dict[str, tuple[str, list[str]]] = {}  # text of a kernel: its name, what it computes
         self.slots: dict[int, int] = {}
         for slot, k in enumerate(lowering.outputs):
             if self.defs[k].kind in ("map", "reduce", "scatter", "gemm") and k not in self.slots:
@@ -129,7 +159,7 @@ class Writer:
                 continue
             detail = [self.host(self.lowering.host(e)) for e in g.detail]
             self._fail(f"!({self.host(condition)})", detail,
-                       Failure(g.message, g.error, g.node, len(detail), g.broadcast))
+                       Failure(g.message, g.error, g.node, len(detail), g.broadcast, g.input))
         self.waiting = rest
 
     def _fail(self, condition: str, detail: list[str], failure: Failure) -> None:
@@ -181,7 +211,7 @@ class Writer:
                 self._allocate(self.defs[k])
         text = render_kernel(bound.kernel, "KERNEL", openmp=self.openmp)
         if text not in self.texts:
-            self.texts[text] = (f"k{len(self.texts)}", [])
+            self.texts[text] = (f"k_{sha256((self.identity + PRELUDE + text).encode()).hexdigest()[:16]}", [])
         name, seen = self.texts[text]
         seen.append("; ".join(dict.fromkeys(notes)))
         values = [self.host(e) for e in bound.params]
@@ -276,11 +306,21 @@ def _comment(d: Def) -> str:
     return text.replace("*/", "* /").replace("\n", " ")
 
 
-def write(lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], title: str, openmp: bool = True) -> Program:
-    """Return the program of a fused graph."""
-    w = Writer(lowering, fusion, guards, openmp)
-    prelude = (_TEMPLATES / "prelude.h").read_text() + "\n" + (_TEMPLATES / "runtime.h").read_text()
-    kernels = [{"notes": notes, "text": text.replace("KERNEL", name, 1)} for text, (name, notes) in w.texts.items()]
-    source = _ENVIRONMENT.get_template("program.c.j2").render(
-        title=title.replace("*/", "* /"), prelude=prelude, kernels=kernels, body=w.lines)
-    return Program(source, w.constants, w.failures, len(kernels))
+def write(lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], title: str, n_updates: int = 0, openmp: bool = True,
+          identity: str = "") -> Program:
+    """Return the program of a fused graph.
+
+    Parameters
+    ----------
+    n_updates : int
+        How many of the last outputs are new values of shared variables.
+    openmp : bool
+        Whether loops may be shared among threads.
+    identity : str
+        Of the compiler and its options; part of the kernels' names.
+    """
+    w = Writer(lowering, fusion, guards, n_updates, openmp, identity)
+    kernels = [KernelText(name, text.partition("\n{")[0].replace("KERNEL", name, 1) + ";",
+                          text.replace("KERNEL", name, 1), tuple(dict.fromkeys(notes)))
+               for text, (name, notes) in w.texts.items()]
+    return Program(title, kernels, w.lines, w.constants, w.failures, w.inplace)

@@ -205,4 +205,4 @@ def render_kernel(kernel: Kernel, name: str, threshold: int = 200_000, openmp: b
     body = Renderer(kernel, threshold, openmp).text()
     params = [f"{'' if b.written else 'const '}{CTYPES[b.dtype]} *restrict {b.name}" for b in kernel.buffers]
     params += [f"{CTYPES[d]} {n}" for n, d in kernel.params] + ["int threads"]
-    return f"static void {name}({', '.join(params)})\n{{\n{_INDENT}(void)threads;\n{body}\n}}\n"
+    return f"void {name}({', '.join(params)})\n{{\n{_INDENT}(void)threads;\n{body}\n}}\n"

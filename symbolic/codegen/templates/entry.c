@@ -22,17 +22,18 @@ _Static_assert(sizeof(npy_intp) == sizeof(int64_t), "shapes are handed to progra
 #include "entry_runtime.h"
 #include "entry_call.h"
 
-/* load(path, symbol) -> address. The library stays loaded: a function pointer tells nobody when it
- * is dropped. */
+/* load(path, symbol, shared=False) -> address. The library stays loaded: a function pointer tells
+ * nobody when it is dropped. With `shared`, libraries loaded later may call its kernels. */
 static PyObject *py_load(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *path;
     const char *symbol;
-    if (!PyArg_ParseTuple(args, "O&s:load", PyUnicode_FSConverter, &path, &symbol))
+    int shared = 0;
+    if (!PyArg_ParseTuple(args, "O&s|p:load", PyUnicode_FSConverter, &path, &symbol, &shared))
         return NULL;
     PyObject *out = NULL;
     const char *file = PyBytes_AS_STRING(path);
-    void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+    void *library = dlopen(file, RTLD_NOW | (shared ? RTLD_GLOBAL : RTLD_LOCAL));
     void *address = library ? dlsym(library, symbol) : NULL;
     if (address) {
         out = PyLong_FromVoidPtr(address);
@@ -65,7 +66,7 @@ static PyObject *py_capsule_address(PyObject *Py_UNUSED(module), PyObject *arg)
 
 static PyMethodDef methods[] = {
     {"load", py_load, METH_VARARGS,
-     "load(path, symbol) -> int\n\nThe address of a symbol of a shared library."},
+     "load(path, symbol, shared=False) -> int\n\nThe address of a symbol of a shared library."},
     {"capsule_address", py_capsule_address, METH_O, "The address in a capsule."},
     {"enable_vectorcall", py_enable_vectorcall, METH_O,
      "Let a Python subclass of Callable be called directly."},

@@ -114,6 +114,16 @@ static PyObject *take_slot(call *c, int i)
     return out;
 }
 
+/* The outputs as a dict; the slots keep theirs until the call ends. */
+static PyObject *named_outputs(call *c)
+{
+    PyObject *result = PyDict_New();
+    for (int i = 0; result && i < c->self->n_outputs; i++)
+        if (PyDict_SetItem(result, PyTuple_GET_ITEM(c->self->keys, i), (PyObject *)c->slots[i]) < 0)
+            Py_CLEAR(result);
+    return result;
+}
+
 /* The program is done: commit the updates and return the outputs. Nothing can fail once the first
  * is committed. */
 static PyObject *finish(call *c)
@@ -128,7 +138,10 @@ static PyObject *finish(call *c)
         return NULL;
     }
     PyObject *result = NULL;
-    if (!self->single && !(result = PyList_New(self->n_outputs)))
+    int named = self->keys != Py_None;
+    if (named && !(result = named_outputs(c)))
+        return NULL;
+    if (!named && !self->single && !(result = PyList_New(self->n_outputs)))
         return NULL;
     for (int i = 0; i < self->n_updates; i++)
         if (c->slots[self->n_outputs + i])
@@ -136,7 +149,7 @@ static PyObject *finish(call *c)
                                                            c->slots[self->n_outputs + i]);
     if (self->single)
         return take_slot(c, 0);
-    for (int i = 0; i < self->n_outputs; i++)
+    for (int i = 0; !named && i < self->n_outputs; i++)
         PyList_SET_ITEM(result, i, take_slot(c, i));
     return result;
 }

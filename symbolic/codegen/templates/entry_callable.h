@@ -35,6 +35,7 @@ typedef struct {
     step_type *steps;
     PyObject *names, *shared, *constants, *python_calls;
     PyObject *convert, *bind, *miss;
+    PyObject *keys; /* of a dict of outputs, or None */
 } Callable;
 
 static PyTypeObject CallableType;
@@ -262,7 +263,7 @@ static int callable_init(PyObject *op, PyObject *args, PyObject *kwargs)
     static char *keywords[] = {"run", "inputs", "names", "shared", "shared_types", "constants",
                                "outputs", "updates", "single", "nout", "convert", "bind", "miss",
                                "python_calls", "python_types", "python_input_types", "threads",
-                               NULL};
+                               "keys", NULL};
     /* clang-format on */
     Callable *self = (Callable *)op;
     PyObject *run, *inputs, *names = NULL;
@@ -273,16 +274,16 @@ static int callable_init(PyObject *op, PyObject *args, PyObject *kwargs)
     PyObject *shared = empty, *shared_types = empty, *constants = empty, *outputs = empty,
              *updates = empty;
     PyObject *calls = empty, *call_types = empty, *call_input_types = empty;
-    PyObject *convert = Py_None, *bind = Py_None, *miss = Py_None;
+    PyObject *convert = Py_None, *bind = Py_None, *miss = Py_None, *keys = Py_None;
     int single = 0, nout = -2, threads = 1;
     if (self->vectorcall) { /* a running call relies on its tables */
         PyErr_SetString(PyExc_RuntimeError, "a Callable can't be initialised twice");
         return -1;
     }
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "O!O|$OOOOOOpiOOOOOOi:Callable", keywords, &PyLong_Type, &run, &inputs,
+            args, kwargs, "O!O|$OOOOOOpiOOOOOOiO:Callable", keywords, &PyLong_Type, &run, &inputs,
             &names, &shared, &shared_types, &constants, &outputs, &updates, &single, &nout,
-            &convert, &bind, &miss, &calls, &call_types, &call_input_types, &threads))
+            &convert, &bind, &miss, &calls, &call_types, &call_input_types, &threads, &keys))
         return -1;
     if (need_tuple(inputs, "inputs") < 0 || need_tuple(shared, "shared") < 0
         || need_tuple(shared_types, "shared_types") < 0 || need_tuple(constants, "constants") < 0
@@ -295,6 +296,13 @@ static int callable_init(PyObject *op, PyObject *args, PyObject *kwargs)
                      : nout != -2 && nout != PyTuple_GET_SIZE(outputs)) {
         PyErr_Format(PyExc_ValueError, "Callable: single=%d, nout=%d don't fit %zd outputs", single,
                      nout, PyTuple_GET_SIZE(outputs));
+        return -1;
+    }
+    if (keys != Py_None
+        && (self->single || !PyTuple_Check(keys)
+            || PyTuple_GET_SIZE(keys) != PyTuple_GET_SIZE(outputs))) {
+        PyErr_Format(PyExc_ValueError, "Callable: keys must be a tuple of %zd",
+                     PyTuple_GET_SIZE(outputs));
         return -1;
     }
     void *address = PyLong_AsVoidPtr(run);
@@ -324,6 +332,7 @@ static int callable_init(PyObject *op, PyObject *args, PyObject *kwargs)
     self->convert = Py_NewRef(convert);
     self->bind = Py_NewRef(bind);
     self->miss = Py_NewRef(miss);
+    self->keys = Py_NewRef(keys);
     self->threads = threads > 0 ? threads : 1;
     self->run = (symbolic_run_function *)(uintptr_t)address;
     return 0;
@@ -341,6 +350,7 @@ static int callable_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->convert);
     Py_VISIT(self->bind);
     Py_VISIT(self->miss);
+    Py_VISIT(self->keys);
     return 0;
 }
 
@@ -355,6 +365,7 @@ static int callable_clear(PyObject *op)
     Py_CLEAR(self->convert);
     Py_CLEAR(self->bind);
     Py_CLEAR(self->miss);
+    Py_CLEAR(self->keys);
     return 0;
 }
 

@@ -1,0 +1,103 @@
+"""What a compiled function must remember besides its machine code, as JSON: for the next process, which then needs no
+compiler and no rewriter.
+
+Errors name the user's lines, which may have moved since; so a failure is stored as the position of its node in the
+captured graph, and the text is made from the graph of today.
+"""
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symbolic import errors
+from symbolic.codegen.program import Failure, Program
+from symbolic.fgraph import FunctionGraph
+from symbolic.graph import Constant
+
+#: Larger constants that rewriting made aren't worth keeping as text.
+LARGEST_CONSTANT = 1 << 20
+
+
+class Unstorable(Exception):
+    """A program that another process can't use."""
+
+
+@dataclass
+class Loaded:
+    """A program in this process, ready to be called.
+
+    Attributes
+    ----------
+    address : int
+        Of ``symbolic_run``.
+    inplace : tuple of bool
+        For each update, whether the new value is written over the old one.
+    """
+
+    address: int
+    constants: tuple[np.ndarray, ...]
+    failures: list[Failure]
+    inplace: tuple[bool, ...]
+    manifest: dict[str, Any]
+
+
+def pack(program: Program, graph: FunctionGraph) -> dict[str, Any]:
+    """Return the part of a manifest that `unpack` reads.
+
+    Raises
+    ------
+    Unstorable
+        If the program holds what only this process has.
+    """
+    place = {node: k for k, node in enumerate(graph.nodes)}
+    table = {id(c.data): k for k, c in enumerate(_constants(graph))}
+    return {"failures": [_pack_failure(f, place) for f in program.failures],
+            "constants": [_pack_constant(c, table) for c in program.constants], "inplace": list(program.inplace)}
+
+
+def unpack(manifest: dict[str, Any], graph: FunctionGraph, address: int) -> Loaded:
+    """Return the program of a manifest over the captured graph that it was stored for."""
+    known = _constants(graph)
+    constants = tuple(_unpack_constant(c, known) for c in manifest["constants"])
+    failures = [Failure(f["message"], getattr(errors, f["error"]), None if f["node"] is None else graph.nodes[f["node"]],
+                        f["details"], tuple(tuple(b) for b in f["broadcast"]), f["input"])
+                for f in manifest["failures"]]
+    return Loaded(address, constants, failures, tuple(manifest["inplace"]), manifest)
+
+
+def _constants(graph: FunctionGraph) -> list[Constant]:
+    found: dict[Constant, None] = {}
+    for node in graph.nodes:
+        for v in node.inputs:
+            if isinstance(v, Constant):
+                found.setdefault(v)
+    for v in graph.outputs:
+        if isinstance(v, Constant):
+            found.setdefault(v)
+    return list(found)
+
+
+def _pack_failure(f: Failure, place: dict[Any, int]) -> dict[str, Any]:
+    if f.node is not None and f.node not in place or getattr(errors, f.error.__name__, None) is not f.error:
+        raise Unstorable(str(f.node))
+    return {"message": f.message, "error": f.error.__name__, "node": None if f.node is None else place[f.node],
+            "details": f.details, "broadcast": [list(b) for b in f.broadcast], "input": f.input}
+
+
+def _pack_constant(data: np.ndarray, table: dict[int, int]) -> Any:
+    if id(data) in table:
+        return table[id(data)]
+    if data.nbytes > LARGEST_CONSTANT:
+        raise Unstorable(f"a constant of {data.nbytes} bytes")
+    return [data.dtype.name, list(data.shape), base64.b64encode(data.tobytes()).decode()]
+
+
+def _unpack_constant(stored: Any, known: Sequence[Constant]) -> np.ndarray:
+    if isinstance(stored, int):
+        return known[stored].data
+    dtype, shape, text = stored
+    return np.frombuffer(base64.b64decode(text), dtype).reshape(shape).copy()

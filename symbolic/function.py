@@ -9,23 +9,17 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
-from symbolic.codegen.fuse import Fusion
-from symbolic.codegen.lower import Lowering
-from symbolic.codegen.native import Library, find_compiler
-from symbolic.codegen.program import Failure, write
-from symbolic.codegen.reference import evaluate
+from symbolic.compiled import Function, make
 from symbolic.config import config
-from symbolic.fgraph import Facts, capture
 from symbolic.graph import Constant, Variable, as_tensor_variable, clone_replace, describe, inputs_of
-from symbolic.infer import infer
-from symbolic.shared import SharedVariable, shared
-from symbolic.source import SourceLoc, caller
+from symbolic.shared import Container, SharedVariable, shared
+from symbolic.source import caller
+from symbolic.spec import Input, Spec
 
 MODES = ("FAST_RUN", "FAST_COMPILE", "CHECK")
-_warned: list[bool] = []
 
 
-@dataclass
+@dataclass(eq=False)
 class In:
     """An input of a function with its options.
 
@@ -36,6 +30,10 @@ class In:
         For calling by keyword; the variable's name by default.
     value : array_like, optional
         What is used when the call leaves it out.
+    update : Variable, optional
+        New value after each call, so the input has a state, which starts at `value`. Such inputs come last.
+    mutable, borrow : bool
+        Accepted for Theano's sake: arguments are never written to, and never kept.
     allow_downcast : bool or None
         Overrides ``allow_input_downcast`` for this input.
     strict : bool
@@ -45,151 +43,19 @@ class In:
     variable: Variable
     name: str | None = None
     value: Any = None
-    allow_downcast: bool | None = None
+    update: Any = None
+    mutable: bool = False
     strict: bool = False
+    borrow: bool = False
+    allow_downcast: bool | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class Out:
     """An output of a function; `borrow` is accepted for Theano's sake (outputs never alias anything)."""
 
     variable: Variable
     borrow: bool = False
-
-
-class Function:
-    """A compiled function; made by :func:`function`."""
-
-    def __init__(self, inputs: list[In], shareds: list[SharedVariable], outputs: list[Variable],
-                 updates: list[tuple[SharedVariable, Variable]], shape: Any, mode: str, name: str,
-                 downcast: bool | None, loc: SourceLoc | None) -> None:
-        self.inputs, self.shareds, self.updates = inputs, shareds, updates
-        self.name, self.mode, self.loc = name, mode, loc
-        self._structure = shape
-        self._downcast = downcast
-        self._n = len(outputs)
-        self._leaves = [i.variable for i in inputs] + list(shareds)
-        self._roots = outputs + [u for _, u in updates]
-        self.graph = capture(self._leaves, self._roots)
-        infer(self.graph)
-        self._variants: list[tuple[Library, list[Failure], Facts]] = []
-        self._compiler = find_compiler() if mode != "FAST_COMPILE" else None
-        if mode != "FAST_COMPILE" and self._compiler is None and not _warned:
-            _warned.append(True)
-            warnings.warn("no C compiler was found: functions run in the NumPy interpreter. Install one "
-                          "(Debian, Ubuntu: apt install gcc; Fedora: dnf install gcc; macOS: xcode-select --install) "
-                          "or name it in SYMBOLIC_CC", stacklevel=3)
-        if self._compiler is not None:
-            self._compile(frozenset())
-
-    def _compile(self, facts: Facts) -> tuple[Library, list[Failure], Facts]:
-        graph = capture(self._leaves, self._roots, facts) if facts else self.graph
-        extents = infer(graph)
-        lowering = Lowering(graph, extents)
-        program = write(lowering, Fusion(lowering), extents.guards, self.name)
-        assert self._compiler is not None
-        library = Library(program, [(v.dtype, v.ndim) for v in graph.inputs], [(v.dtype, v.ndim) for v in graph.outputs],
-                          self._compiler)
-        variant = (library, program.failures, facts)
-        self._variants.append(variant)
-        return variant
-
-    @property
-    def source(self) -> str:
-        """The C text of the function (of the newest variant); empty in the interpreter."""
-        return self._variants[-1][0].program.source if self._variants else ""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the function on values of its inputs, by position or by name."""
-        arrays = self._arguments(args, kwargs)
-        arrays += [s.container.value for s in self.shareds]
-        if not self._variants:
-            computed = evaluate(self._roots, dict(zip(self._leaves, arrays, strict=True)))
-            results = [np.array(r, order="C") for r in computed]  # outputs never alias inputs
-        else:
-            results = self._run([np.ascontiguousarray(a).reshape(a.shape) for a in arrays])
-            if self.mode == "CHECK":
-                self._check(arrays, results)
-        for (s, _), new in zip(self.updates, results[self._n:], strict=True):
-            s.container.value = new
-        return self._pack(results[:self._n])
-
-    def _arguments(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[np.ndarray]:
-        if len(args) > len(self.inputs):
-            raise TypeError(f"{self.name}: takes {len(self.inputs)} inputs, got {len(args)}")
-        names = [i.name or i.variable.name for i in self.inputs]
-        unknown = [k for k in kwargs if k not in names]
-        if unknown:
-            raise TypeError(f"{self.name}: there is no input {unknown[0]!r}; inputs are {', '.join(map(str, names))}")
-        out = []
-        for k, (i, name) in enumerate(zip(self.inputs, names, strict=True)):
-            if k < len(args):
-                if name is not None and name in kwargs:
-                    raise TypeError(f"{self.name}: input {name!r} is given twice")
-                value = args[k]
-            elif name is not None and name in kwargs:
-                value = kwargs[name]
-            elif i.value is not None:
-                value = i.value
-            else:
-                raise TypeError(f"{self.name}: input {k} ({describe(i.variable)}) is missing")
-            downcast = self._downcast if i.allow_downcast is None else i.allow_downcast
-            try:
-                out.append(i.variable.type.filter(value, i.strict, downcast))
-            except errors.SymbolicError as error:
-                raise type(error)(errors.message(
-                    self.name, f"input {k}, {describe(i.variable)}: {error}", (), i.variable.loc)) from None
-        return out
-
-    def _run(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
-        base_code, base_detail = 0, ()
-        for n, (library, failures, facts) in enumerate(self._variants):
-            if any(arrays[k].shape[a] != 1 for k, a in facts):
-                continue
-            code, results, detail = library.run(arrays)
-            if code == 0:
-                return results
-            if n == 0:
-                base_code, base_detail = code, detail  # type: ignore[assignment]
-            if not failures[code - 1].broadcast:
-                raise self._failure(failures[code - 1], detail)
-        failure = self._variants[0][1][base_code - 1]
-        facts = self._facts(arrays)
-        if not facts or 1 not in base_detail[:2]:
-            raise self._failure(failure, base_detail)
-        library, failures, _ = self._compile(facts)
-        code, results, detail = library.run(arrays)
-        if code:
-            raise self._failure(failures[code - 1], detail)
-        return results
-
-    def _facts(self, arrays: Sequence[np.ndarray]) -> Facts:
-        """Return the inputs' axes that are 1 now and weren't known to be."""
-        return frozenset((k, a) for k, (v, x) in enumerate(zip(self._leaves, arrays, strict=True))
-                         for a, n in enumerate(x.shape) if n == 1 and v.type.shape[a] is None)
-
-    def _failure(self, failure: Failure, detail: Sequence[int]) -> Exception:
-        node = failure.node
-        text = failure.message.format(*detail[:failure.details])
-        return failure.error(errors.message(node.op.name, text, tuple(describe(v) for v in node.inputs), node.loc))
-
-    def _check(self, arrays: Sequence[np.ndarray], results: Sequence[np.ndarray]) -> None:
-        wanted = evaluate(self._roots, dict(zip(self._leaves, arrays, strict=True)))
-        for v, got, want in zip(self._roots, results, wanted, strict=True):
-            rtol = {"float16": 1e-2, "float32": 1e-4, "complex64": 1e-4}.get(v.dtype, 1e-9)
-            if not np.allclose(got, want, rtol=rtol, atol=rtol, equal_nan=True):
-                raise errors.CheckError(errors.message(self.name, "compiled and interpreted values differ",
-                                                       (describe(v),), v.loc))
-
-    def _pack(self, results: list[np.ndarray]) -> Any:
-        if self._structure is None:
-            return results[0]
-        if isinstance(self._structure, list):
-            return dict(zip(self._structure, results, strict=True)) if self._structure else results
-        return results
-
-    def __repr__(self) -> str:
-        return f"<symbolic function {self.name}>"
 
 
 def function(inputs: Sequence[Any], outputs: Any = None, mode: str | None = None, updates: Any = None,
@@ -232,35 +98,87 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | None = None
     _check_inputs(ins)
     structure, outs = _outputs(outputs)
     pairs = _updates(updates)
-    replace = {}
-    for key, value in _pairs(givens):
-        if any(i.variable is key for i in ins):
-            raise errors.GraphError(f"function: {key} is an input and can't be replaced by givens")
-        replace[key] = value if isinstance(value, Variable) else shared(value)
-    roots = outs + [u for _, u in pairs]
-    roots = clone_replace(roots, replace) if replace else roots
-    pairs += _default_updates(roots, pairs, no_default_updates)
-    roots += [u for _, u in pairs[len(roots) - len(outs):]]
+    arguments = [_argument(i, allow_input_downcast) for i in ins]
+    _check_used(ins, inputs_of(outs + [u for _, u in pairs] + [i.update for i in ins if i.update is not None]),
+                on_unused_input or config.on_unused_input)
+    replace = _replacements(givens, ins)
+    for i, a in zip(ins, arguments, strict=True):
+        if a.state is not None:
+            replace[i.variable] = a.state
+            pairs += _updates([(a.state, i.update)])
+    roots = clone_replace(outs + [u for _, u in pairs], replace) if replace else outs + [u for _, u in pairs]
+    more = _default_updates(roots, pairs, no_default_updates)
+    pairs, roots = pairs + more, roots + [u for _, u in more]
     leaves = inputs_of(roots)
     known = {i.variable for i in ins}
-    shareds = [v for v in leaves if isinstance(v, SharedVariable)]
-    shareds += [s for s, _ in pairs if s not in shareds]
     for v in leaves:
         if v not in known and not isinstance(v, (Constant, SharedVariable)):
             raise errors.MissingInputError(errors.message(
-                "function", f"the graph needs {describe(v)}, which isn't among the inputs", (), v.loc,
+                "function", f"the graph needs {describe(v)}, which isn't among the inputs", (), v.loc or loc,
                 "add it to the inputs, or replace it with givens"))
-    how = on_unused_input or config.on_unused_input
-    for i in ins:
-        if i.variable not in leaves and i.variable.owner is None and how != "ignore":
-            text = errors.message("function", f"input {describe(i.variable)} isn't used", (), i.variable.loc,
-                                  "remove it, or pass on_unused_input='ignore'")
-            if how == "raise":
-                raise errors.UnusedInputError(text)
-            warnings.warn(text, stacklevel=2)
+    shareds = [v for v in leaves if isinstance(v, SharedVariable)]
+    shareds += [s for s, _ in pairs if s not in shareds]
     label = name or (f"{loc.file.rsplit('/', 1)[-1]}:{loc.line}" if loc else "function")
     new_values = [(s, r) for (s, _), r in zip(pairs, roots[len(outs):], strict=True)]
-    return Function(ins, shareds, roots[:len(outs)], new_values, structure, mode, label, allow_input_downcast, loc)
+    return make(Spec(arguments, _distinct(shareds), roots[:len(outs)], new_values, structure, mode, label, loc))
+
+
+def _argument(i: In, downcast: bool | None) -> Input:
+    v, name = i.variable, i.name or i.variable.name
+    default = None
+    if i.value is not None:
+        value = i.value.get_value() if isinstance(i.value, SharedVariable) else i.value
+        try:
+            default = np.array(v.type.filter(value, False, True), order="C")
+        except errors.SymbolicError as error:
+            raise type(error)(errors.message("function", f"the default of {describe(v)}: {error}", (), v.loc)) from None
+    state = None
+    if i.update is not None:
+        if default is None:
+            raise errors.UpdateError(errors.message("function", f"{describe(v)} has an update but no value", (), v.loc,
+                                                    "pass In(..., value=...) to say where it starts"))
+        state = SharedVariable(v.type, Container(default), name)
+    return Input(v, name, default, downcast if i.allow_downcast is None else i.allow_downcast, i.strict, state)
+
+
+def _check_used(ins: Sequence[In], leaves: Sequence[Variable], how: str) -> None:
+    used = set(leaves)
+    for i in ins:
+        if i.variable in used or i.variable.owner is not None or how == "ignore":
+            continue
+        text = errors.message("function", f"input {describe(i.variable)} isn't used", (), i.variable.loc or caller(),
+                              "remove it, or pass on_unused_input='ignore'")
+        if how == "raise":
+            raise errors.UnusedInputError(text)
+        warnings.warn(text, stacklevel=3)
+
+
+def _replacements(givens: Any, ins: Sequence[In]) -> dict[Variable, Variable]:
+    replace: dict[Variable, Variable] = {}
+    for key, value in _pairs(givens):
+        if not isinstance(key, Variable):
+            raise errors.GraphError(errors.message("function", f"givens replaces variables, got {key!r}", (), caller()))
+        if any(i.variable is key for i in ins):
+            raise errors.GraphError(errors.message("function", f"{key} is an input and can't be replaced by givens", (),
+                                                   caller()))
+        new = value if isinstance(value, Variable) else shared(key.type.filter(value))
+        if new.dtype != key.dtype or new.ndim != key.ndim:
+            raise errors.GraphError(errors.message(
+                "function", "givens: the replacement has another type", (describe(key), describe(new)), caller(),
+                f"bring it to {key.type}, with .astype({key.dtype!r}) for the dtype"))
+        replace[key] = new
+    return replace
+
+
+def _distinct(shareds: Sequence[SharedVariable]) -> list[SharedVariable]:
+    """Refuse two shared variables on one storage: which of them an update means couldn't be said."""
+    seen: dict[int, SharedVariable] = {}
+    for s in shareds:
+        other = seen.setdefault(id(s.container), s)
+        if other is not s:
+            raise errors.GraphError(errors.message("function", f"{other} and {s} are clones that share one value", (),
+                                                   s.loc, "use one of them, with givens"))
+    return list(shareds)
 
 
 def _check_inputs(ins: Sequence[In]) -> None:
@@ -275,6 +193,9 @@ def _check_inputs(ins: Sequence[In]) -> None:
         if v in seen:
             raise errors.UnusedInputError(f"function: input {v} is given twice")
         seen.add(v)
+    stateful = [i.update is not None for i in ins]
+    if stateful != sorted(stateful):
+        raise TypeError("function: inputs with update= must come after those without")
 
 
 def _outputs(outputs: Any) -> tuple[Any, list[Variable]]:
@@ -282,7 +203,7 @@ def _outputs(outputs: Any) -> tuple[Any, list[Variable]]:
         return o.variable if isinstance(o, Out) else as_tensor_variable(o)
 
     if outputs is None:
-        return [], []
+        return (), []
     if isinstance(outputs, dict):
         return list(outputs), [unwrap(o) for o in outputs.values()]
     if isinstance(outputs, (list, tuple)):

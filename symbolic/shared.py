@@ -1,6 +1,8 @@
 """Shared variables: values that live between calls and that functions update."""
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,13 +12,47 @@ from symbolic.graph import Variable
 from symbolic.types import TensorType
 
 
-class Container:
-    """Holds the array of a shared variable; clones share it."""
+class Cell:
+    """Where a container keeps its array until native code shares it."""
 
     __slots__ = ("value",)
 
     def __init__(self, value: np.ndarray) -> None:
         self.value = value
+
+
+class Container:
+    """Holds the array of a shared variable; clones of the variable have the same container."""
+
+    __slots__ = ("_cell",)
+
+    def __init__(self, value: np.ndarray) -> None:
+        self._cell: Any = Cell(value)
+
+    @property
+    def value(self) -> np.ndarray:
+        """The array itself. Setting it waits for calls that use it."""
+        return self._cell.value
+
+    @value.setter
+    def value(self, array: np.ndarray) -> None:
+        self._cell.value = array
+
+    def share(self, storage: Callable[[np.ndarray], Any]) -> Any:
+        """Return the cell that native code reads and updates, an object of class `storage`; made on first use."""
+        with _moving:
+            if type(self._cell) is not storage:
+                self._cell = storage(self._cell.value)
+            return self._cell
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Container:
+        return Container(self.value.copy())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Container, (self.value.copy(),)
+
+
+_moving = threading.Lock()
 
 
 class SharedVariable(Variable):

@@ -9,8 +9,10 @@ import pytest
 ROOT = Path(__file__).parent.parent / "symbolic"
 #: level of a module by the first prefix that fits; a module may import its own level's package and lower ones
 LEVELS = [("errors", 0), ("source", 0), ("config", 1), ("types", 2), ("scalar", 3), ("graph", 4), ("fgraph", 5),
-          ("gradient", 5), ("infer", 6), ("shared", 7), ("ops", 7), ("opt", 8), ("codegen", 8), ("function", 9),
-          ("printing", 9), ("testing", 10), ("tensor", 10), ("cli", 10)]
+          ("gradient", 5), ("pickling", 5), ("infer", 6), ("shared", 7), ("ops", 7), ("opt", 8), ("codegen", 8), ("spec", 8),
+          ("compiled", 9), ("function", 10),
+
+          ("printing", 10), ("testing", 11), ("tensor", 11), ("cli", 11)]
 #: codegen knows graphs, not ops; opt and codegen don't know each other; ops and opt know no codegen
 FORBIDDEN = {"codegen": ("ops", "opt", "shared", "gradient"), "opt": ("codegen",), "ops": ("codegen", "opt")}
 

@@ -1,6 +1,14 @@
 """``function``: native code against the interpreter, updates, broadcasting, and every error's text."""
 from __future__ import annotations
 
+import copy
+import dataclasses
+import os
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -9,6 +17,7 @@ from symbolic.codegen.reference import evaluate
 from symbolic.gradient import pullbacks
 from symbolic.graph import Variable
 from symbolic.ops.elementwise import ROWS, Elementwise
+from symbolic.scalar import ATOMS
 from symbolic.types import TensorType
 
 RTOL = {"bool": 0, "float32": 4e-6, "float64": 1e-13, "complex128": 1e-13, "complex64": 4e-6}
@@ -59,7 +68,7 @@ def test_fused_gradient_with_a_sum_over_rows():
         a, v = rng.normal(size=shape).astype("f"), rng.normal(size=shape[1]).astype("f")
         for got, want in zip(f(a, v), evaluate([y, g[x], g[b]], {x: a, b: v}), strict=True):
             np.testing.assert_allclose(got, want, rtol=2e-5, atol=2e-5)
-    assert f.source.count("static void k") == 2, "one fused kernel and one sum"
+    assert f.source.count("\nvoid k_") == 2, "one fused kernel and one sum"
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -128,10 +137,11 @@ def test_the_same_graph_gives_the_same_text():
     assert text() == text()
 
 
-def test_generated_c_has_no_warnings():
+def test_generated_c_has_no_warnings(tmp_path):
     x, b = matrix("x"), vector("b")
-    f = symbolic.function([x, b], [(x * b).tanh(), x > b])
-    assert [library.warnings for library, _, _ in f._variants] == [""]
+    with symbolic.config.change_flags(cflags="-Werror", cache_dir=str(tmp_path)):
+        f = symbolic.function([x, b], [(x * b).tanh(), x > b])
+    assert "-Werror" in f.program.loaded.manifest["flags"]
 
 
 def test_a_long_chain_compiles():
@@ -172,3 +182,102 @@ W = symbolic.shared(np.ones(2), "w")
 def test_error_texts(make, error, text):
     with pytest.raises(error, match=text):
         make()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_inputs_with_a_state(mode):
+    x, total = Variable(TensorType("float64", ()), name="x"), Variable(TensorType("float64", ()), name="total")
+    f = symbolic.function([x, symbolic.In(total, value=10.0, update=total + x)], total, mode=mode)
+    assert [float(f(1)), float(f(2)), float(f[total]), float(f["total"])] == [10, 11, 13, 13]
+    assert float(f(1, 100.0)) == 100 and float(f[total]) == 101
+    assert float(f(x=1, total=5)) == 5 and float(f["total"]) == 6
+    f["total"] = 0
+    assert float(f(3)) == 0 and total in f and x not in f
+    with pytest.raises(TypeError, match="must come after"):
+        symbolic.function([symbolic.In(total, value=1.0, update=total + x), x], total)
+    with pytest.raises(ValueError, match="has an update but no value"):
+        symbolic.function([x, symbolic.In(total, update=total + x)], total)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_copies_and_pickles(mode):
+    x = vector("x")
+    w, v = symbolic.shared(np.ones(2), "w"), symbolic.shared(np.zeros(2), "v")
+    f = symbolic.function([x, symbolic.In(Variable(TensorType("float64", ()), name="k"), value=2.0)],
+                          {"y": x * w}, updates=[(w, w + x)], mode=mode, name="f", on_unused_input="ignore")
+    assert list(f([1.0, 2.0])) == ["y"]
+    loaded = pickle.loads(pickle.dumps(f))
+    np.testing.assert_array_equal(loaded([1.0, 1.0])["y"], [2, 3])
+    np.testing.assert_array_equal(w.get_value(), [2, 3], err_msg="a pickle has values of its own")
+    np.testing.assert_array_equal(loaded["w"], [3, 4])
+    np.testing.assert_array_equal(copy.copy(f)([1.0, 1.0])["y"], [2, 3])
+    np.testing.assert_array_equal(w.get_value(), [3, 4], err_msg="a copy shares the variables")
+    np.testing.assert_array_equal(copy.deepcopy(f)([1.0, 1.0])["y"], [3, 4])
+    np.testing.assert_array_equal(w.get_value(), [3, 4])
+    swapped = f.copy(swap={w: v}, name="g")
+    swapped([1.0, 1.0])
+    np.testing.assert_array_equal(v.get_value(), [1, 1])
+    f.copy(delete_updates=True)([1.0, 1.0])
+    np.testing.assert_array_equal(w.get_value(), [3, 4])
+    with pytest.raises(ValueError, match="isn't a shared variable"):
+        f.copy(swap={symbolic.shared(1.0): w})
+    with pytest.raises(ValueError, match="of the same type"):
+        f.copy(swap={w: symbolic.shared(1.0)})
+
+
+def test_a_deep_graph_pickles():
+    x = vector("x")
+    y = x
+    for _ in range(5000):
+        y = y + 1.0
+    again, same = pickle.loads(pickle.dumps((y, x)))
+    np.testing.assert_array_equal(evaluate([again], {same: np.zeros(2)})[0], [5000, 5000])
+
+
+def test_threads_run_at_once_and_updates_are_never_lost():
+    w, x = symbolic.shared(np.zeros(50_000), "w"), Variable(TensorType("float64", ()), name="x")
+    f = symbolic.function([x], w.sum(), updates=[(w, w + x)])
+    with ThreadPoolExecutor(4) as pool:
+        sums = sorted(float(s) for s in pool.map(lambda _: f(1.0), range(200)))
+    np.testing.assert_array_equal(w.get_value(), np.full(50_000, 200.0))
+    assert sums == [50_000.0 * k for k in range(200)]
+
+
+def test_check_names_the_first_node_that_differs(monkeypatch):
+    x = vector("x")
+    y = (x.sin() * 2).exp()
+    monkeypatch.setitem(ATOMS, "sin", dataclasses.replace(ATOMS["sin"], numpy=np.cos))
+    f = symbolic.function([x], y, mode="CHECK")
+    with pytest.raises(symbolic.graph.errors.CheckError, match=r"sin: compiled and interpreted.*x\.sin\(\) \* 2"):
+        f(np.array([1.0, 2.0]))
+
+
+def test_an_input_of_a_known_extent_is_checked_at_the_call():
+    x = Variable(TensorType("float64", (None, 3)), name="x")
+    f = symbolic.function([x], x.sum())
+    assert float(f(np.ones((2, 3)))) == 6
+    with pytest.raises(ValueError, match=r"input 0, x .*expected extent 3 on axis 1.*got shape \(2, 2\).*test_function.py"):
+        f(np.ones((2, 2)))
+
+
+def test_a_machine_without_a_compiler_interprets_and_says_so_once(tmp_path):
+    program = ("import numpy as np, warnings, symbolic, symbolic.tensor as T\n"
+               "x = T.vector('x')\n"
+               "with warnings.catch_warnings(record=True) as seen:\n"
+               "    warnings.simplefilter('always')\n"
+               "    print(symbolic.function([x], x + 1)(np.ones(2)), symbolic.function([x], x * 3)(np.ones(2)))\n"
+               "print(len(seen), seen[0].message)\n")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True,
+                          env=os.environ | {"PATH": str(tmp_path), "SYMBOLIC_CACHE_DIR": str(tmp_path / "cache"),
+                                            "PYTHONPATH": os.pathsep.join(sys.path)})
+    assert done.stdout.startswith("[2. 2.] [3. 3.]\n1 no C compiler was found")
+    assert "apt install gcc" in done.stdout
+
+
+def test_dumps_hold_every_stage(tmp_path):
+    x = vector("x")
+    with symbolic.config.change_flags(dump=str(tmp_path)):
+        symbolic.function([x], x + 1, name="a/b")
+    texts = {p.name.partition(".")[2]: p.read_text() for p in tmp_path.iterdir()}
+    assert set(texts) == {"graph.txt", "plan.txt", "c"}
+    assert "symbolic_run" in texts["c"] and "input   x" in texts["graph.txt"] and "kernel" in texts["plan.txt"]

@@ -213,3 +213,21 @@ def _compile_privately(program: Program, compiler: Compiler) -> Loaded:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return Loaded(address, tuple(program.constants), program.failures, program.inplace, {"text": program.source()})
+
+
+def program_text(loaded: Loaded) -> str:
+    """Return the C text of a loaded program."""
+    text = loaded.manifest.get("text") or loaded.manifest.get("source")
+    if text is None:
+        store = _cache()
+        text = store and store.library_source(loaded.manifest["libraries"][-1])
+    return text or ""
+
+
+def program_path(loaded: Loaded) -> str | None:
+    """Return the C file of a loaded program in the cache, as long as it is there."""
+    store = _cache()
+    if store is None or "libraries" not in loaded.manifest:
+        return None
+    path = store.path / "libraries" / f"{loaded.manifest['libraries'][-1]}.c"
+    return str(path) if path.exists() else None

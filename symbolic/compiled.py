@@ -1,0 +1,395 @@
+"""What ``function`` returns: natively compiled functions, and the two kinds that run in Python.
+
+A native function *is* the entry extension's Callable: a call goes straight into C, and comes back here only for what is
+rare (keywords, defaults, conversions, an extent that broadcasts, errors).
+"""
+from __future__ import annotations
+
+import copy
+import threading
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+
+from symbolic import errors
+from symbolic.codegen.agreement import agree, distance
+from symbolic.codegen.compiler import Compiler, find_compiler, no_compiler_message
+from symbolic.codegen.entry import EntryBuildError
+from symbolic.codegen.manifest import Loaded
+from symbolic.codegen.native import entry, native, program_path, program_text
+from symbolic.codegen.program import Failure
+from symbolic.codegen.reference import evaluate
+from symbolic.config import config
+from symbolic.fgraph import Facts, capture
+from symbolic.graph import Apply, Variable, clone_replace, describe
+from symbolic.infer import infer
+from symbolic.shared import Container, SharedVariable
+from symbolic.spec import Input, Spec
+
+_warned: set[str] = set()
+_compiling = threading.RLock()
+_interpreting = threading.RLock()
+
+
+class Function:
+    """A compiled function; made by :func:`symbolic.function`.
+
+    Calling it takes the inputs by position or name and returns the outputs in the structure they were given in, as
+    new arrays. Calls from several threads are safe, and run at once where native code runs.
+    """
+
+    spec: Spec
+    __slots__ = ()
+
+    # ---- arguments ----
+
+    def _bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        """Return the arguments of a call in order, with defaults; a state that was given is set."""
+        spec = self.spec
+        given = dict(zip(range(len(spec.inputs)), args, strict=False))
+        if len(args) > len(spec.inputs):
+            raise TypeError(f"{spec.name}: takes {len(spec.inputs)} inputs, got {len(args)}")
+        places = {i.name: k for k, i in enumerate(spec.inputs) if i.name is not None}
+        for name, value in kwargs.items():
+            if name not in places:
+                raise TypeError(f"{spec.name}: there is no input {name!r}; inputs are "
+                                f"{', '.join(str(i.name) for i in spec.inputs) or 'none'}")
+            if places[name] in given:
+                raise TypeError(f"{spec.name}: input {name!r} is given twice")
+            given[places[name]] = value
+        out, states = [], []
+        for k, i in enumerate(spec.inputs):
+            if k in given:
+                value = given[k]
+            elif i.default is not None or i.state is not None:
+                value = i.default
+            else:
+                raise TypeError(f"{spec.name}: input {k} ({describe(i.variable)}) is missing")
+            if i.state is None:
+                out.append(value)
+            elif k in given:
+                states.append((i.state, self._filtered(k, i, value)))
+        for state, value in states:
+            state.set_value(value)
+        return tuple(out)
+
+    def _filtered(self, k: int, i: Input, value: Any) -> np.ndarray:
+        """Return `value` as an array of the input's type that native code can read."""
+        try:
+            array = i.variable.type.filter(value, i.strict, i.downcast)
+        except errors.SymbolicError as error:
+            text, _, hint = str(error).partition("\nhint: ")
+            raise type(error)(errors.message(self.spec.name, f"input {k}, {describe(i.variable)}: {text}", (),
+                                             i.variable.loc or self.spec.loc, hint or None)) from None
+        return np.require(array, i.variable.dtype, ["C", "A", "E"]).reshape(array.shape)
+
+    def _arrays(self, args: Sequence[Any]) -> list[np.ndarray]:
+        given = [self._filtered(k, i, a) for k, (i, a) in enumerate(zip(self.spec.arguments, args, strict=True))]
+        return given + [s.container.value for s in self.spec.shareds]
+
+    def _pack(self, results: list[np.ndarray]) -> Any:
+        structure = self.spec.structure
+        if structure is None:
+            return results[0]
+        return dict(zip(structure, results, strict=True)) if isinstance(structure, list) else results
+
+    # ---- what was defined ----
+
+    @property
+    def name(self) -> str:
+        """Name for people: as given, else where the function was made."""
+        return self.spec.name
+
+    def _holder(self, key: Any) -> Input | SharedVariable:
+        for k, i in enumerate(self.spec.inputs):
+            if (key is i.variable or key == i.name or (isinstance(key, int) and key == k)) and not (
+                    i.default is None and i.state is None):
+                return i if i.state is None else i.state
+        for s in self.spec.shareds:
+            if key is s or (isinstance(key, str) and key == s.name):
+                return s
+        raise KeyError(f"{self.spec.name}: {key} isn't an input with a value, nor a shared variable")
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        """Return the value of an input with a default or a state, or of a shared variable, by variable or name."""
+        found = self._holder(key)
+        if isinstance(found, SharedVariable):
+            return found.get_value()
+        assert found.default is not None
+        return found.default.copy()
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        found = self._holder(key)
+        if isinstance(found, SharedVariable):
+            found.set_value(value)
+        else:
+            found.default = self._filtered(self.spec.inputs.index(found), found, value).copy()
+
+    def __contains__(self, key: Any) -> bool:
+        try:
+            self._holder(key)
+        except KeyError:
+            return False
+        return True
+
+    @property
+    def source(self) -> str:
+        """The C text of the function; empty where it is interpreted."""
+        return ""
+
+    @property
+    def source_path(self) -> str | None:
+        """The C file of the function in the cache; None where there is none."""
+        return None
+
+    def copy(self, share_memory: bool = False, swap: Mapping[Any, SharedVariable] | None = None,
+             delete_updates: bool = False, name: str | None = None, profile: Any = None) -> Function:
+        """Return a function of the same graph.
+
+        Parameters
+        ----------
+        share_memory, profile
+            Accepted for Theano's sake: functions keep no memory of their own.
+        swap : dict from SharedVariable to SharedVariable
+            Shared variables that others of the same type take the place of.
+        delete_updates : bool
+            Leave out the updates.
+        name : str, optional
+
+        Raises
+        ------
+        UpdateError
+            If `swap` replaces a variable by one of another type, or names one the function doesn't have.
+        """
+        spec = self.spec
+        table: dict[Variable, Any] = {**(swap or {})}
+        for old, new in table.items():
+            if old not in spec.shareds:
+                raise errors.UpdateError(f"{spec.name}.copy: {old} isn't a shared variable of the function")
+            if not isinstance(new, SharedVariable) or new.type != old.type:
+                raise errors.UpdateError(errors.message(
+                    f"{spec.name}.copy", f"{describe(old)} can only be swapped for a shared variable of the same type, "
+                    f"got {describe(new) if isinstance(new, Variable) else new!r}"))
+        inputs = [replace(i, default=None if i.default is None else i.default.copy()) for i in spec.inputs]
+        for i in inputs:
+            if i.state is not None and i.state not in table:  # a state belongs to one function
+                table[i.state] = SharedVariable(i.state.type, Container(i.state.get_value()), i.state.name)
+            i.state = None if i.state is None else table[i.state]
+        roots = clone_replace(spec.roots, table) if table else spec.roots
+        pairs = [(table.get(s, s), r) for (s, _), r in zip(spec.updates, roots[len(spec.outputs):], strict=True)]
+        states = {i.state for i in inputs}
+        if delete_updates:
+            pairs = [(s, r) for s, r in pairs if s in states]
+        return make(Spec(inputs, [table.get(s, s) for s in spec.shareds], roots[:len(spec.outputs)], pairs,
+                         spec.structure, spec.mode, name or spec.name, spec.loc))
+
+    def __copy__(self) -> Function:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Function:
+        return make(copy.deepcopy(self.spec, memo))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return make, (self.spec,)
+
+    def get_shared(self) -> list[SharedVariable]:
+        """Return the shared variables that the function reads or updates."""
+        return list(self.spec.shareds)
+
+    def __repr__(self) -> str:
+        return f"<symbolic function {self.spec.name}>"
+
+
+class _Program:
+    """Native code of one captured graph, or of a variant of it in which some extents are known to be 1."""
+
+    def __init__(self, spec: Spec, compiler: Compiler, facts: Facts = frozenset()) -> None:
+        self.graph = capture(spec.leaves, spec.roots, facts)
+        self.loaded: Loaded = native(self.graph, len(spec.updates), spec.name, spec.loc, compiler)
+
+    def options(self, spec: Spec, compiler: Compiler) -> dict[str, Any]:
+        """Return the arguments of a Callable."""
+        storages = [s.container.share(entry(compiler).Storage) for s in spec.shareds]
+        index = {s: k for k, s in enumerate(spec.shareds)}
+        dictionary = isinstance(spec.structure, list) and bool(spec.structure)
+        return {"run": self.loaded.address, "inputs": _numbers([i.variable for i in spec.arguments]),
+                "shared": tuple(storages), "shared_types": _numbers(spec.shareds), "constants": self.loaded.constants,
+                "outputs": _numbers(spec.outputs),
+                "updates": tuple((index[s], p) for (s, _), p in zip(spec.updates, self.loaded.inplace, strict=True)),
+                "nout": -1 if spec.structure is None else len(spec.outputs),
+                "keys": tuple(spec.structure) if dictionary else None, "threads": config.num_threads()}
+
+
+def _numbers(variables: Sequence[Variable]) -> tuple[tuple[int, int], ...]:
+    return tuple((np.dtype(v.dtype).num, v.ndim) for v in variables)
+
+
+class _Native(Function):
+    """The methods of native functions; `_native_class` joins them with the entry's Callable."""
+
+    program: _Program
+    compiler: Compiler
+    variants: dict[Facts, Any]
+
+    def _set_up(self, spec: Spec, compiler: Compiler, program: _Program) -> None:
+        self.spec, self.compiler, self.program, self.variants = spec, compiler, program, {}
+
+    def _convert(self, k: int, value: Any) -> np.ndarray:
+        arguments = self.spec.arguments
+        if k < len(arguments):
+            return self._filtered(k, arguments[k], value)
+        return np.require(value, value.dtype.newbyteorder("="), ["C", "A", "E"]).reshape(value.shape)
+
+    def _miss(self, code: int, detail: tuple[int, ...], args: tuple[Any, ...]) -> Any:
+        """A guard failed: extents broadcast that were assumed equal, or the call is wrong."""
+        failure = self.program.loaded.failures[code]
+        arrays = self._arrays(args)
+        facts = frozenset((k, a) for k, (v, x) in enumerate(zip(self.spec.leaves, arrays, strict=True))
+                          for a, n in enumerate(x.shape) if n == 1 and v.type.shape[a] is None)
+        if not failure.broadcast or not facts or 1 not in detail[:2]:
+            raise self._explained(failure, detail)
+        with _compiling:
+            if facts not in self.variants:
+                program = _Program(self.spec, self.compiler, facts)
+                variant = entry(self.compiler).Callable(
+                    **program.options(self.spec, self.compiler), convert=self._convert,
+                    miss=partial(self._variant_miss, program))
+                self.variants[facts] = variant
+        return self.variants[facts](*args)
+
+    def _variant_miss(self, program: _Program, code: int, detail: tuple[int, ...], args: tuple[Any, ...]) -> Any:
+        raise self._explained(program.loaded.failures[code], detail)
+
+    def _explained(self, failure: Failure, detail: Sequence[int]) -> Exception:
+        text = failure.message.format(*detail[:failure.details])
+        if failure.node is None:
+            v = self.spec.leaves[failure.input]
+            return failure.error(errors.message(self.spec.name, f"input {failure.input}, {describe(v)}: {text}", (),
+                                                v.loc or self.spec.loc))
+        node = failure.node
+        return failure.error(errors.message(node.op.name, text, tuple(describe(v) for v in node.inputs), node.loc))
+
+    @property
+    def source(self) -> str:
+        return program_text(self.program.loaded)
+
+    @property
+    def source_path(self) -> str | None:
+        return program_path(self.program.loaded)
+
+
+@cache
+def _native_class(callable_type: Any, enable: Any) -> Any:
+    return enable(type("CompiledFunction", (_Native, callable_type), {"__module__": __name__}))
+
+
+def native_function(spec: Spec, compiler: Compiler) -> Function:
+    """Return `spec` as native code."""
+    module = entry(compiler)
+    cls = _native_class(module.Callable, module.enable_vectorcall)
+    program = _Program(spec, compiler)
+    options = program.options(spec, compiler)
+    made = cls.__new__(cls)
+    made._set_up(spec, compiler, program)
+    module.Callable.__init__(made, options.pop("run"), options.pop("inputs"), convert=made._convert, bind=made._bind,
+                             miss=made._miss, **options)
+    return made
+
+
+class InterpretedFunction(Function):
+    """A function that NumPy computes, op by op: ``mode="FAST_COMPILE"``, and machines without a compiler."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        infer(capture(spec.leaves, spec.roots))  # raises what is wrong whatever the inputs are
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the function on values of its inputs, by position or by name."""
+        with _interpreting:
+            results = self._results(self._arrays(self._bind(args, kwargs)))
+            for (s, _), new in zip(self.spec.updates, results[len(self.spec.outputs):], strict=True):
+                s.container.value = new
+        return self._pack(results[:len(self.spec.outputs)])
+
+    def _results(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        computed = evaluate(self.spec.roots, dict(zip(self.spec.leaves, arrays, strict=True)))
+        return [np.array(r, order="C") for r in computed]  # outputs never alias inputs
+
+
+class CheckedFunction(InterpretedFunction):
+    """Both: the native results, once the interpreter agrees; else the first node where they differ is named."""
+
+    def __init__(self, spec: Spec, compiler: Compiler) -> None:
+        super().__init__(spec)
+        self._compiler = compiler
+        #: updates as plain outputs: nothing is stored before it is checked
+        self._native = native_function(_pure(spec, spec.roots), compiler)
+
+    @property
+    def source(self) -> str:
+        return self._native.source
+
+    @property
+    def source_path(self) -> str | None:
+        return self._native.source_path
+
+    def _results(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        got = self._native(*arrays[:len(self.spec.arguments)])  # type: ignore[operator]
+        want = super()._results(arrays)
+        for v, g, w in zip(self.spec.roots, got, want, strict=True):
+            if not agree(g, w):
+                raise self._difference(v, g, w, arrays)
+        return got
+
+    def _difference(self, root: Variable, got: np.ndarray, want: np.ndarray, arrays: list[np.ndarray]) -> Exception:
+        """Compute every node natively and find the first that differs on the inputs it really got."""
+        graph = capture(self.spec.leaves, self.spec.roots)
+        every = [o for n in graph.nodes for o in n.outputs]
+        values = dict(zip(every, native_function(_pure(self.spec, every), self._compiler)(  # type: ignore[operator]
+            *arrays[:len(self.spec.arguments)]), strict=True))
+        values |= dict(zip(graph.inputs, arrays, strict=True))
+        for node in graph.nodes:
+            known = {v: values[v] for v in node.inputs if v in values}
+            for o, w in zip(node.outputs, evaluate(node.outputs, known), strict=True):
+                if not agree(values[o], w):
+                    return _check_error(node, values[o], w)
+        where = describe(root)
+        return errors.CheckError(errors.message(
+            self.spec.name, f"output {where} differs from the interpreter's by {distance(got, want)}, but no node does by "
+            "itself", (), root.loc, "its nodes were fused; please report this with the files of SYMBOLIC_DUMP"))
+
+
+def _pure(spec: Spec, outputs: list[Variable]) -> Spec:
+    """Return `spec` without updates, with other outputs, as a list."""
+    return Spec(spec.arguments, spec.shareds, outputs, [], (), spec.mode, spec.name, spec.loc)
+
+
+def _check_error(node: Apply, got: np.ndarray, want: np.ndarray) -> Exception:
+    return errors.CheckError(errors.message(
+        node.op.name, f"compiled and interpreted values differ by {distance(got, want)}",
+        tuple(describe(v) for v in node.inputs), node.loc,
+        "the interpreter is the reference; mode='FAST_COMPILE' uses it alone"))
+
+
+def make(spec: Spec) -> Function:
+    """Compile `spec`, in the interpreter where there is no compiler."""
+    compiler = find_compiler() if spec.mode != "FAST_COMPILE" else None
+    if compiler is None:
+        if spec.mode != "FAST_COMPILE":
+            _warn_once(no_compiler_message())
+        return InterpretedFunction(spec)
+    try:
+        return CheckedFunction(spec, compiler) if spec.mode == "CHECK" else native_function(spec, compiler)
+    except EntryBuildError as error:
+        _warn_once(f"functions run in the NumPy interpreter, which is slow: {error}")
+        return InterpretedFunction(spec)
+
+
+def _warn_once(text: str) -> None:
+    if text not in _warned:
+        _warned.add(text)
+        warnings.warn(text, stacklevel=4)

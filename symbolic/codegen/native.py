@@ -6,6 +6,7 @@ many translation units as there are cores, at once.
 """
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -116,10 +117,26 @@ def _link(store: Cache, units: Sequence[Sequence[str]]) -> int | None:
         if path is None:
             return None
         try:
-            address = _entry[0].load(str(path), symbol, True)
+            address = load(str(path), symbol, True)
         except ImportError:
             return None
     return address
+
+
+def load(path: str, symbol: str, shared: bool) -> int:
+    """Return the address of a symbol of a library.
+
+    The first one with a parallel loop brings libgomp along, whose idle threads by default spin for milliseconds after
+    each loop: that takes the core from OpenBLAS's threads and made a training step on two cores 45 times slower. So
+    they are told to sleep, unless the user has said otherwise. libgomp reads this while it is loaded, and never again.
+    """
+    if "OMP_WAIT_POLICY" in os.environ or "GOMP_SPINCOUNT" in os.environ:
+        return _entry[0].load(path, symbol, shared)
+    os.environ["OMP_WAIT_POLICY"] = "passive"
+    try:
+        return _entry[0].load(path, symbol, shared)
+    finally:
+        del os.environ["OMP_WAIT_POLICY"]
 
 
 def _compile(graph: FunctionGraph, n_updates: int, title: str, loc: SourceLoc | None, compiler: Compiler,
@@ -209,7 +226,7 @@ def _compile_privately(program: Program, compiler: Compiler) -> Loaded:
     folder = tempfile.mkdtemp(prefix="symbolic-")
     try:
         path, = build(compiler, [program.source()], ["program"], folder)
-        address = _entry[0].load(str(path), "symbolic_run", False)
+        address = load(str(path), "symbolic_run", False)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return Loaded(address, tuple(program.constants), program.failures, program.inplace, {"text": program.source()})

@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from symbolic.codegen.fuse import Fusion, Group
@@ -21,10 +21,17 @@ from symbolic.scalar import Expr, const
 from symbolic.scalar import toposort as expr_toposort
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_ENVIRONMENT = jinja2.Environment(loader=jinja2.FileSystemLoader(_TEMPLATES), undefined=jinja2.StrictUndefined,
-                                  trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
 #: What every translation unit starts with; part of every kernel's identity.
 PRELUDE = (_TEMPLATES / "prelude.h").read_text() + "\n" + (_TEMPLATES / "runtime.h").read_text()
+
+
+@cache
+def _template() -> Any:
+    import jinja2  # 15 ms that a process doesn't need which finds everything in the cache
+
+    made = jinja2.Environment(loader=jinja2.FileSystemLoader(_TEMPLATES), undefined=jinja2.StrictUndefined,
+                              trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    return made.get_template("program.c.j2")
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,7 @@ class Program:
         here = self.kernels if kernels is None else list(kernels)
         known = {k.name for k in here}
         elsewhere = [k.prototype for k in self.kernels if run and k.name not in known]
-        return _ENVIRONMENT.get_template("program.c.j2").render(
+        return _template().render(
             title=self.title.replace("*/", "* /"), prelude=PRELUDE, kernels=here, elsewhere=elsewhere,
             body=self.body if run else None)
 

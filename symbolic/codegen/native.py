@@ -6,9 +6,12 @@ many translation units as there are cores, at once.
 """
 from __future__ import annotations
 
+import atexit
+import logging
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from functools import cache
@@ -19,7 +22,7 @@ from typing import Any
 from symbolic.codegen.cache import Cache
 from symbolic.codegen.compiler import Compiler, build, flags
 from symbolic.codegen.dump import dump, graph_text, plan_text
-from symbolic.codegen.entry import load_entry
+from symbolic.codegen.entry import EntryBuildError, load_entry
 from symbolic.codegen.fuse import Fusion
 from symbolic.codegen.lower import Lowering
 from symbolic.codegen.manifest import Loaded, Unstorable, pack, unpack
@@ -33,22 +36,31 @@ from symbolic.source import SourceLoc
 #: characters of kernels from which a second compiler process pays
 WORTH_A_UNIT = 12_000
 _entry: list[Any] = []
+_loading = threading.RLock()
+_log = logging.getLogger("symbolic")
 
 
 def entry(compiler: Compiler) -> Any:
     """Return the entry extension: one for the whole process, since shared variables live in its objects."""
-    if not _entry:
-        try:
-            _entry.append(load_entry(Path(config.cache_dir), compiler.command))
-        except CacheError:
-            _entry.append(load_entry(_private_folder(), compiler.command))
+    with _loading:
+        if not _entry:
+            try:
+                module = load_entry(Cache().base, compiler.command)
+            except (CacheError, EntryBuildError):
+                module = load_entry(_private_folder(), compiler.command)
+            if module.build_seconds:
+                _log.warning("symbolic: built its extension for this Python in %.1f s; this happens once",
+                             module.build_seconds)
+            _entry.append(module)
     return _entry[0]
 
 
 @cache
 def _private_folder() -> Path:
     """Return a directory for this process alone, where the cache can't be written."""
-    return Path(tempfile.mkdtemp(prefix="symbolic-"))
+    folder = tempfile.mkdtemp(prefix="symbolic-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 @cache

@@ -1,0 +1,163 @@
+"""The cache behind ``function``: what is found again, what is compiled anew, what processes do to each other."""
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import symbolic
+import symbolic.tensor as T
+from symbolic.codegen.cache import Cache
+
+#: builds function number argv[1] and checks it against NumPy
+WORKER = """
+import sys
+import numpy as np, symbolic, symbolic.tensor as T
+n = int(sys.argv[1])
+x, w = T.matrix("x"), symbolic.shared(np.ones((3, 3)), "w")
+h = T.tanh(T.dot(x, w)) + n
+f = symbolic.function([x], [h, T.exp(x * n).sum(axis=1)], updates=[(w, w + n)], name=f"f{n}")
+a = np.arange(6.0).reshape(2, 3) / 10
+for k in range(3):
+    h, s = f(a)
+    np.testing.assert_allclose(h, np.tanh(a @ (np.ones((3, 3)) + k * n)) + n, rtol=1e-12)
+    np.testing.assert_allclose(s, np.exp(a * n).sum(axis=1), rtol=1e-12)
+print("right")
+"""
+
+
+def run(cache: Path, *args: str, code: str = WORKER) -> subprocess.Popen[str]:
+    env = os.environ | {"SYMBOLIC_CACHE_DIR": str(cache), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.Popen([sys.executable, "-c", code, *args], env=env, text=True, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE)
+
+
+def finished(process: subprocess.Popen[str]) -> str:
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return out
+
+
+def test_many_processes_share_an_empty_cache_and_some_are_killed(tmp_path):
+    rng = random.Random(0)
+    waves = [[run(tmp_path, str(n % 5 + 1)) for n in range(8)] for _ in range(2)]
+    processes = [p for wave in waves for p in wave]
+    victims = rng.sample(processes, 5)
+    for p in victims:
+        time.sleep(rng.uniform(0.05, 0.7))
+        p.send_signal(signal.SIGKILL)
+    for p in processes:
+        if p in victims:
+            p.communicate()
+        else:
+            assert finished(p) == "right\n"
+    cache = Cache(tmp_path)
+    assert cache.verify(quarantine=False) == []
+    assert finished(run(tmp_path, "1")) == "right\n"
+    assert {e.manifest["name"] for e in cache.functions()} <= {f"f{n}" for n in range(1, 6)}
+    assert finished(run(tmp_path, code="import symbolic.cli; raise SystemExit(symbolic.cli.main(['verify']))"))
+
+
+def test_a_second_process_compiles_nothing(tmp_path):
+    assert finished(run(tmp_path, "1")) == "right\n"
+    entry, = Cache(tmp_path).functions()
+    assert finished(run(tmp_path, "1", code="""
+import symbolic.codegen.native as native
+def refuse(*args): raise AssertionError("compiled again")
+native._compile = refuse
+""" + WORKER)) == "right\n"
+    again, = Cache(tmp_path).functions()
+    assert again.hits == entry.hits + 1
+
+
+@pytest.fixture
+def cache(tmp_path):
+    with symbolic.config.change_flags(cache_dir=str(tmp_path)):
+        yield Cache(tmp_path)
+
+
+def manifest(f):
+    return f.program.loaded.manifest
+
+
+def test_a_changed_line_compiles_only_its_kernels(cache):
+    x = T.matrix("x")
+    first = symbolic.function([x], [T.exp(x).sum(axis=0), T.tanh(x)])
+    second = symbolic.function([x], [T.exp(x).sum(axis=0), T.sin(x)])
+    assert set(manifest(first)["kernels"]) & set(manifest(second)["kernels"])
+    made = cache.library_info(manifest(second)["libraries"][-1])["kernels"]
+    assert set(made) == set(manifest(second)["kernels"]) - set(manifest(first)["kernels"])
+    a = np.random.default_rng(0).normal(size=(3, 4))
+    for got, want in zip(second(a), [np.exp(a).sum(0), np.sin(a)], strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-14)
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "manifest", "kernel"])
+def test_damage_is_compiled_anew(cache, damage):
+    x = T.vector("x")
+    value = random.Random(damage).random()  # a program of this test alone: a loaded library stays loaded
+    f = symbolic.function([x], T.exp(x) * value)
+    home = cache.path / "libraries"
+    library = home / f"{manifest(f)['libraries'][-1]}.so"
+    if damage == "missing":
+        library.unlink()
+    elif damage == "truncated":
+        fresh = library.read_bytes()[:1000]
+        library.unlink()
+        library.write_bytes(fresh)
+    elif damage == "manifest":
+        file, = (cache.path / "functions").glob("*.json")
+        file.write_text(file.read_text()[:-20])
+    else:
+        for file in (cache.path / "kernels").iterdir():
+            file.write_text("nonsense")
+    again = symbolic.function([x], T.exp(x) * value)
+    np.testing.assert_allclose(again([1.0]), [np.e * value], rtol=1e-15)
+    cache.verify()
+    assert cache.verify() == []
+    np.testing.assert_allclose(symbolic.function([x], T.exp(x) * value)([1.0]), [np.e * value], rtol=1e-15)
+
+
+def test_a_large_program_is_compiled_in_parallel_units(cache, monkeypatch):
+    monkeypatch.setattr("symbolic.codegen.native.WORTH_A_UNIT", 500)
+    monkeypatch.setattr("symbolic.codegen.native.available_cores", lambda: 2)
+    x = T.matrix("x")
+    outs = [T.exp(x).sum(axis=0), T.tanh(x).sum(axis=1), T.sin(x.T), T.cos(x).max()]
+    f = symbolic.function([x], outs)
+    assert len(manifest(f)["libraries"]) == 2
+    assert all(f.source.count(f"void k_{k}(") == 1 for k in manifest(f)["kernels"])
+    a = np.random.default_rng(0).normal(size=(3, 4))
+    wanted = [np.exp(a).sum(0), np.tanh(a).sum(1), np.sin(a.T), np.cos(a).max()]
+    for got, want in zip(f(a), wanted, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-14)
+
+
+def test_errors_of_a_cached_function_name_the_line_of_today(cache):
+    def build():
+        x, y = T.vector("x"), T.vector("y")
+        return x, y, x * y
+    x, y, z = build()
+    symbolic.function([x, y], z)
+    a, b = T.vector("a"), T.vector("b")
+    f = symbolic.function([a, b], a * b)  # the line an error must name
+    with pytest.raises(ValueError, match=r"a \(float64.* b \(float64.*the line an error must name"):
+        f([1.0, 2.0, 3.0], [1.0, 2.0])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
+    tmp_path.chmod(0o500)
+    assert finished(run(tmp_path, "1")) == "right\n"
+
+
+def test_a_cache_others_may_write_to_is_done_without(tmp_path):
+    tmp_path.chmod(0o777)
+    assert finished(run(tmp_path, "1")) == "right\n"
+    assert list(tmp_path.iterdir()) == []

@@ -234,7 +234,7 @@ class Writer:
             if n.op == "const":
                 done[n] = literal(n.arg, n.dtype)
             elif n.op == "sym":
-                done[n] = table[n.arg]
+                done[n] = f"({table[n.arg]})"
             else:
                 done[n] = "(" + operation(n, [parenthesised(a, done[a]) for a in n.args]) + ")"
         return done[bound.kernel.work]

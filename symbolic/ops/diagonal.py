@@ -14,7 +14,7 @@ from symbolic.ops.extents import Pullback, axis_of, extents
 from symbolic.ops.functions import le, switch
 from symbolic.ops.reduce import sum as sum_of
 from symbolic.ops.shape import dimshuffle
-from symbolic.scalar import Check, Expr, IndexLambda, axis, binary, cast, const, dim, load, select
+from symbolic.scalar import Check, Expr, IndexLambda, Part, Scatter, axis, binary, cast, const, dim, load, select
 from symbolic.source import caller
 from symbolic.types import TensorType
 
@@ -143,12 +143,13 @@ class AllocDiagonal(Op):
     def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
         return ((*(dim(0, a) for a in range(types[0].ndim - 1)), load(1, (), "int64"), load(2, (), "int64")),)
 
-    def compute(self, *types: TensorType) -> IndexLambda:
-        first = types[0].ndim - 1
-        row, column = axis(first), axis(first + 1)
-        value = load(0, [*(axis(a) for a in range(first)), row - max(-self.k, 0)], types[0].dtype)
-        on = binary("eq", row + self.k, column)
-        return IndexLambda(select(on, value, const(0, types[0].dtype)))
+    def compute(self, *types: TensorType) -> Scatter:
+        outer = types[0].ndim - 1
+        every = tuple(axis(a) for a in range(outer + 2))
+        to = (*every[:outer], axis(outer) + max(-self.k, 0), axis(outer) + max(self.k, 0))
+        zeros = Part(self.infer_shape(*types)[0], every, const(0, types[0].dtype))
+        return Scatter(None, (zeros, Part(tuple(dim(0, a) for a in range(outer + 1)), to,
+                                          load(0, every[:outer + 1], types[0].dtype))))
 
     def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
                  gouts: Sequence[Variable | None]) -> Pullback:

@@ -48,12 +48,14 @@ class Fusion:
     def __init__(self, lowering: Lowering) -> None:
         self.defs = lowering.defs
         self.roots = set(lowering.outputs)
+        self.inlined: set[int] = set()
         self._inline_index_maps()
         self._see_through_transposes()
         self._needed()
         self._inline_cheap()
         self._needed()
         self._splits()
+        self._inline_into_reductions()
         self._levels()
         self._sink()
         self._group()
@@ -151,15 +153,47 @@ class Fusion:
                 if len(loads(d.body)) <= 1 and cost(d.body) <= CHEAP + 1:
                     cheap.add(k)
 
+    def _inline_into_reductions(self) -> None:
+        """Let a reduction that isn't part of a row kernel compute what it alone reads, each element once."""
+        for k in self.order:
+            d = self.defs[k]
+            if d.kind != "reduce" or self.row_wise(d):
+                continue
+            length = 1
+            while length < CHAIN:
+                assert d.body is not None
+                found = {n.arg for n in loads(d.body) if self._read_once(n, d)}
+                if not found:
+                    break
+                self._inline_into(d, found)
+                length += len(found)
+                for p in found:
+                    for o in self.operands(self.defs[p]):
+                        self.clients[o] = [c for c in self.clients[o] if c != p]
+                        if k not in self.clients[o]:
+                            self.clients[o].append(k)
+                    self.clients[p] = []
+                    self.inlined.add(p)
+        self.order = [k for k in self.order if k not in self.inlined]
+
+    def _read_once(self, n: Expr, d: Def) -> bool:
+        p = self.defs[n.arg]
+        names = {a.arg for a in n.args if a.op == "sym"}
+        return (p.kind == "map" and p.id not in self.stored and self.clients.get(p.id) == [d.id]
+                and len(names) == len(n.args) == len(d.axes) and names == set(d.axes))
+
     # --------------------------------------------------------------------------------------- levels
 
     def _splits(self) -> None:
-        """Choose, for each iteration space, where rows end: the first row-wise reduction decides."""
+        """Choose, for each iteration space, where rows end: the first row-wise reduction decides.
+
+        One over everything decides only where no other does: it is as fast by itself.
+        """
         self.split: dict[tuple, int] = {}
-        for k in self.order:
-            d = self.defs[k]
-            if d.kind == "reduce" and d.kept == d.axes[:len(d.kept)]:
-                self.split.setdefault(d.domain, len(d.kept))
+        rows = [d for d in map(self.defs.__getitem__, self.order)
+                if d.kind == "reduce" and d.kept == d.axes[:len(d.kept)]]
+        for d in sorted(rows, key=lambda d: not d.kept):
+            self.split.setdefault(d.domain, len(d.kept))
 
     def row_wise(self, d: Def) -> bool:
         """Whether a reduction runs inside the row kernel of its space."""
@@ -185,6 +219,8 @@ class Fusion:
         """Whether a read of `p` inside `home` can use the value without memory, or in the same kernel."""
         if p.kind not in ("map", "reduce") or self.home.get(p.id) != home or len(home) != 1:
             return False
+        if p.kind == "reduce" and not p.kept:
+            return False  # threads share the one row, so its result is known only when all are done
         return _identity(n, p.kept)
 
     def _levels(self) -> None:

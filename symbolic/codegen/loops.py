@@ -9,6 +9,10 @@ from symbolic.codegen.kernel_ir import Accumulate, Buffer, Finish, For, Init, Ke
 from symbolic.codegen.lower import Def
 from symbolic.scalar import COMBINERS, Expr, Part, const, cost, sym, toposort
 
+#: parts of a reduction over everything: fixed, so that the result doesn't depend on how many threads there are
+PARTS = 64
+#: elements from which a reduction over everything is done in parts
+WORTH_PARTS = 16384
 #: columns that one pass of a reduction across rows accumulates: 4 KiB of float64, which stays in L1
 BLOCK = 512
 
@@ -30,6 +34,7 @@ class Builder:
         self.buffers: dict[int, Buffer] = {}
         self.params: dict[Expr, str] = {}
         self.names: dict[str, int] = {}
+        self.merged: set[str] = set()
 
     def fresh(self, prefix: str) -> str:
         """Return a name not used yet."""
@@ -56,7 +61,8 @@ class Builder:
         """Return the flat offset of an index into Def `k`."""
         flat: Expr = const(0, "int64")
         for n, i in zip(self.fusion.defs[k].extents, index, strict=True):
-            flat = flat * self.host(n) + i
+            i = const(0, "int64") if i.op == "sym" and i.arg in self.merged else i
+            flat = i if flat.op == "const" and flat.arg == 0 else flat * self.host(n) + i
         return flat
 
     def body(self, e: Expr, axes: Sequence[str], known: dict[int, str]) -> Expr:
@@ -83,6 +89,9 @@ class Builder:
         for n in toposort([e]):
             if n in onhost:
                 done[n] = n
+                continue
+            if n.op == "sym" and n.arg in self.merged:
+                done[n] = const(0, "int64")
                 continue
             args = tuple(self.host(a) if a in onhost else done[a] for a in n.args)
             new = replace(n, args)
@@ -127,17 +136,60 @@ def _rows(fusion: Fusion, group: Group) -> Bound:
     domain = group.home[0]
     axes = [f"a{n}" for n in range(len(domain))]
     split = group.split
+    outer, outer_extents = merge_axes(fusion, group, b, axes[:split], domain[:split])
+    inner, inner_extents = merge_axes(fusion, group, b, axes[split:], domain[split:])
     known: dict[int, str] = {}
     stmts: list[Stmt] = []
-    inner_axes, inner_extents = axes[split:], [b.host(e) for e in domain[split:]]
     for phase in range(max(group.phase.values()) + 1):
-        stmts += _phase(fusion, group, b, phase, axes, known, inner_axes, inner_extents)
-    outer = [b.host(e) for e in domain[:split]]
+        stmts += _phase(fusion, group, b, phase, axes, known, inner, inner_extents)
     body: Sequence[Stmt] = stmts
     if outer:
-        plain = not inner_axes
-        body = nest(axes[:split], outer, stmts, simd_inner=plain)
+        body = nest(outer, outer_extents, stmts, simd_inner=not inner)
     return b.kernel(body, _work(fusion, group, b))
+
+
+def merge_axes(fusion: Fusion, group: Group, b: Builder, axes: Sequence[str],
+               domain: Sequence[Expr]) -> tuple[list[str], list[Expr]]:
+    """Walk neighbouring axes as one where every operand lies in memory as the loops go.
+
+    An axis that is merged into the next one counts as 0 in every index, and the next one runs over both.
+    """
+    kept, extents = list(axes), [b.host(e) for e in domain]
+    if not group.items:
+        return kept, extents
+    bodies = [fusion.defs[k].body for k in group.items]
+    order = toposort([e for e in bodies if e is not None])
+    for n in reversed(range(len(axes) - 1)):
+        if _contiguous(fusion, group, order, axes[n], axes[n + 1], domain[n + 1]):
+            b.merged.add(axes[n])
+            at = kept.index(axes[n])
+            extents[at + 1] = extents[at] * extents[at + 1]
+            del kept[at], extents[at]
+    return kept, extents
+
+
+def _contiguous(fusion: Fusion, group: Group, order: Sequence[Expr], first: str, second: str, length: Expr) -> bool:
+    """Whether all uses of two axes are loads and stores in which they are neighbours, `second` over its whole length."""
+    def neighbours(k: int, names: Sequence[object]) -> bool:
+        if first not in names and second not in names:
+            return True
+        if names.count(first) != 1 or names.count(second) != 1:
+            return False
+        p = names.index(first)
+        return names.index(second) == p + 1 and fusion.defs[k].extents[p + 1] is length
+
+    for k in group.items:
+        if not neighbours(k, fusion.defs[k].kept):
+            return False
+    for e in order:
+        symbols = [a.arg if a.op == "sym" else None for a in e.args]
+        if e.op == "load":
+            if not neighbours(e.arg, symbols):
+                return False
+        elif first in symbols or second in symbols:
+            return False
+    return all(d.body is None or not (d.body.op == "sym" and d.body.arg in (first, second))
+               for d in (fusion.defs[k] for k in group.items))
 
 
 def _phase(fusion: Fusion, group: Group, b: Builder, phase: int, axes: Sequence[str], known: dict[int, str],
@@ -173,8 +225,36 @@ def _phase(fusion: Fusion, group: Group, b: Builder, phase: int, axes: Sequence[
         return [*before, *loop]
     if not loop:
         return before
+    if group.split == 0 and reductions:
+        return [*before, *_in_parts(b, inner_axes, inner_extents, inits, loop, reductions, finish)]
     nested = nest(inner_axes, inner_extents, loop, simd_inner=True, parallel=False, reductions=tuple(reductions))
     return [*before, *inits, *nested, *finish]
+
+
+def _in_parts(b: Builder, axes: Sequence[str], extents: Sequence[Expr], inits: Sequence[Stmt], loop: Sequence[Stmt],
+              reductions: Sequence[tuple[str, str]], finish: Sequence[Stmt]) -> list[Stmt]:
+    """A reduction over everything: parts of fixed borders, which threads share, then the parts in their order."""
+    count = Expr("select", (Expr("lt", (_total(extents), const(WORTH_PARTS, "int64")), None, "bool"), const(1, "int64"),
+                            const(PARTS, "int64")), None, "int64")
+    parts, part = sym("parts"), sym("part0")
+    borders: list[Stmt] = [Let("first", Expr("floordiv", (extents[0] * part, parts), None, "int64")),
+                           Let("last", Expr("floordiv", (extents[0] * (part + 1), parts), None, "int64"))]
+    body = nest(axes, [sym("last"), *extents[1:]], loop, simd_inner=True, parallel=False, reductions=tuple(reductions),
+                start=sym("first"))
+    blocks: list[Stmt] = []
+    ends: list[Stmt] = []
+    joins: list[Stmt] = []
+    totals: list[Stmt] = []
+    for init in inits:
+        assert isinstance(init, Init)
+        work = init.dtype
+        blocks.append(Init(f"{init.name}_parts", work, init.combiner, PARTS))
+        ends += [Finish(f"{init.name}_part", init.name, init.combiner, work),
+                 Store(f"{init.name}_parts", part, sym(f"{init.name}_part", work))]
+        totals.append(Init(init.name, work, init.combiner))
+        joins.append(Accumulate(init.name, init.combiner, Expr("load", (sym("k"),), f"{init.name}_parts", work)))
+    shared = For("part0", const(0, "int64"), parts, (*borders, *inits, *body, *ends), "parallel")
+    return [Let("parts", count), *blocks, shared, *totals, For("k", const(0, "int64"), parts, tuple(joins)), *finish]
 
 
 def _value(fusion: Fusion, b: Builder, d: Def, axes: Sequence[str], known: dict[int, str],
@@ -191,13 +271,14 @@ def _value(fusion: Fusion, b: Builder, d: Def, axes: Sequence[str], known: dict[
 
 
 def nest(axes: Sequence[str], extents: Sequence[Expr], body: Sequence[Stmt], simd_inner: bool = False,
-         parallel: bool = True, reductions: tuple[tuple[str, str], ...] = ()) -> list[Stmt]:
-    """Return loops over `axes`, the first one shared among threads, the last one vectorised."""
+         parallel: bool = True, reductions: tuple[tuple[str, str], ...] = (), start: Expr | None = None) -> list[Stmt]:
+    """Return loops over `axes`, the first one (from `start`) shared among threads, the last one vectorised."""
     out: Sequence[Stmt] = body
     for n in reversed(range(len(axes))):
         kind = "parallel" if parallel and n == 0 else "plain"
         simd = simd_inner and n == len(axes) - 1
-        out = [For(axes[n], const(0, "int64"), extents[n], tuple(out), kind, 1, reductions if simd else (), simd)]
+        first = const(0, "int64") if n or start is None else start
+        out = [For(axes[n], first, extents[n], tuple(out), kind, 1, reductions if simd else (), simd)]
     return list(out)
 
 
@@ -205,9 +286,11 @@ def _across(fusion: Fusion, group: Group) -> Bound:
     """A reduction whose innermost axis is kept: blocks of columns, accumulated row by row."""
     b = Builder(fusion)
     first = fusion.defs[group.items[0]]
+    if not first.kept:
+        return _everything(fusion, group, b)
     axes, domain = first.axes, [b.host(e) for e in first.domain]
     length = dict(zip(axes, domain, strict=True))
-    if not first.kept or axes[-1] != first.kept[-1]:
+    if axes[-1] != first.kept[-1]:
         return _scattered(fusion, group, b, length)
     last = axes[-1]
     outer = [a for a in first.kept if a != last]
@@ -235,6 +318,25 @@ def _across(fusion: Fusion, group: Group) -> Bound:
     for a in reversed(outer):
         body = [For(a, const(0, "int64"), length[a], tuple(body), "plain")]
     return b.kernel(body, _work(fusion, group, b))
+
+
+def _everything(fusion: Fusion, group: Group, b: Builder) -> Bound:
+    """Reductions over all axes, in one pass over the data."""
+    first = fusion.defs[group.items[0]]
+    axes, extents = merge_axes(fusion, group, b, first.axes, first.domain)
+    inits: list[Stmt] = []
+    loop: list[Stmt] = []
+    finish: list[Stmt] = []
+    reductions: list[tuple[str, str]] = []
+    for k in group.items:
+        d = fusion.defs[k]
+        acc, name = b.fresh("acc"), b.fresh("t")
+        inits.append(Init(acc, COMBINERS[d.combiner].accumulate.get(d.dtype, d.dtype), d.combiner))
+        loop.append(Accumulate(acc, d.combiner, b.body(d.body, d.axes, {})))  # type: ignore[arg-type]
+        reductions.append((acc, d.combiner))
+        finish += [Finish(name, acc, d.combiner, d.dtype),
+                   Store(b.buffer(k, True), const(0, "int64"), sym(name, d.dtype))]
+    return b.kernel(_in_parts(b, axes, extents, inits, loop, reductions, finish), _work(fusion, group, b))
 
 
 def _scattered(fusion: Fusion, group: Group, b: Builder, length: dict[str, Expr]) -> Bound:

@@ -216,11 +216,11 @@ class Writer:
         for k, b in zip(bound.buffers, bound.kernel.buffers, strict=True):
             if b.written:
                 self._allocate(self.defs[k])
-        text = render_kernel(bound.kernel, "KERNEL", openmp=self.openmp)
+        text = render_kernel(bound.kernel, self.openmp)
         if text not in self.texts:
             self.texts[text] = (f"k_{sha256((self.identity + PRELUDE + text).encode()).hexdigest()[:16]}", [])
         name, seen = self.texts[text]
-        seen.append("; ".join(dict.fromkeys(notes)))
+        seen += notes
         values = [self.host(e) for e in bound.params]
         work = self._work(bound, values)
         args = [f"p{k}" for k in bound.buffers] + values + [f"{work} > 200000 ? threads : 1"]
@@ -327,7 +327,12 @@ def write(lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], title: st
         Of the compiler and its options; part of the kernels' names.
     """
     w = Writer(lowering, fusion, guards, n_updates, openmp, identity)
-    kernels = [KernelText(name, text.partition("\n{")[0].replace("KERNEL", name, 1) + ";",
-                          text.replace("KERNEL", name, 1), tuple(dict.fromkeys(notes)))
-               for text, (name, notes) in w.texts.items()]
+    kernels = [KernelText(name, _prototype(text).replace("KERNEL", name), text.replace("KERNEL", name),
+                          tuple(dict.fromkeys(notes))) for text, (name, notes) in w.texts.items()]
     return Program(title, kernels, w.lines, w.constants, w.failures, w.inplace)
+
+
+def _prototype(text: str) -> str:
+    """Return the declaration of the function that a kernel's text ends with."""
+    head = text[text.index("void KERNEL("):]
+    return head[:head.index("\n{")] + ";"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from symbolic.codegen.kernel_ir import Accumulate, Finish, For, Init, Kernel, Let, Stmt, Store
 from symbolic.codegen.printer import CTYPES, literal, operation, parenthesised
 from symbolic.errors import NotSupported
-from symbolic.scalar import COMBINERS, Expr, cost, sym, toposort
+from symbolic.scalar import COMBINERS, Expr, const, cost, sym, toposort
 from symbolic.types import is_complex, is_float
 
 _INDENT = "    "
@@ -17,21 +17,68 @@ _OMP = {"add": "+", "mul": "*", "max": "max", "min": "min", "and": "&", "or": "|
 
 
 class Renderer:
-    """Writes the body of one kernel."""
+    """Writes the C functions of one kernel.
 
-    def __init__(self, kernel: Kernel, threshold: int, openmp: bool) -> None:
+    A loop that threads may share becomes a function over a range of its iterations: called once by a small job, which
+    then pays nothing for OpenMP, and once by each thread for a large one. The loop is compiled only once.
+    """
+
+    def __init__(self, kernel: Kernel, openmp: bool) -> None:
         self.kernel = kernel
-        self.threshold = threshold
         self.openmp = openmp
         self.lines: list[str] = []
+        self.outlined: list[str] = []
         self.count = 0
         self.written = {b.name for b in kernel.buffers if b.written}
-        self.blocks: set[str] = set()
+        self.blocks: dict[str, str] = {}  # accumulators of many elements, with their dtypes
+        self.lets: dict[str, str] = {}  # what is named outside of all loops, with its C type
+        self.params = [f"{'' if b.written else 'const '}{CTYPES[b.dtype]} *restrict {b.name}" for b in kernel.buffers]
+        self.params += [f"{CTYPES[d]} {n}" for n, d in kernel.params]
+        self.arguments = [b.name for b in kernel.buffers] + [n for n, _ in kernel.params]
 
     def text(self) -> str:
-        """Return the statements of the kernel."""
+        """Return the functions of the kernel, the one to call last."""
         self._block(self.kernel.body, 1, {}, {n for n, _ in self.kernel.params})
-        return "\n".join(self.lines)
+        head = signature("void", "KERNEL", [*self.params, "int threads"])
+        used = "" if any("threads" in line for line in self.lines) else f"{_INDENT}(void)threads;\n"
+        return "".join(self.outlined) + f"{head}\n{{\n{used}" + "\n".join(self.lines) + "\n}\n"
+
+    def _shared(self, s: For, depth: int, names: dict[Expr, str], bound: set[str]) -> None:
+        """Write a parallel loop: its function, and who calls it."""
+        params, arguments = list(self.params), list(self.arguments)
+        for block, dtype in self.blocks.items():
+            params.append(f"{CTYPES[dtype]} *restrict {block}")
+            arguments.append(block)
+        for name, c in self.lets.items():
+            params.append(f"{c} {name}")
+            arguments.append(name)
+        name = f"KERNEL_part{len(self.outlined) or ''}"
+        outer, self.lines = self.lines, []
+        step = const(s.step, "int64")
+        start, stop = (sym("begin"), sym("end")) if s.step == 1 else (sym("begin") * step, sym("end") * step)
+        if s.step != 1:
+            stop = Expr("select", (Expr("lt", (stop, s.stop), None, "bool"), stop, s.stop), None, "int64")
+        bounds = {n for n, _ in self.kernel.params} | set(self.lets) | {"begin", "end"}
+        body = For(s.axis, start, stop, s.body, "plain", s.step, s.reductions, s.simd)
+        kept, self.lets = self.lets, {}
+        self._block([body], 1, {}, bounds)
+        self.lets = kept
+        head = signature("static void", name, [*params, "int64_t begin", "int64_t end"])
+        self.outlined.append(f"{head}\n{{\n" + "\n".join(self.lines) + "\n}\n\n")
+        self.lines = outer
+        count = self._expr(s.stop, names) if s.step == 1 else f"({self._expr(s.stop, names)} + {s.step - 1}) / {s.step}"
+        many = "" if len(self.outlined) == 1 else len(self.outlined)
+        self._emit(depth, f"const int64_t count{many} = {count};")
+        self._emit(depth, "if (threads == 1) {")
+        self._call(depth + 1, name, [*arguments, "0", f"count{many}"])
+        self._emit(depth, "} else {")
+        self._emit(depth + 1, "#pragma omp parallel for schedule(static, 1) num_threads(threads)")
+        self._emit(depth + 1, "for (int64_t part = 0; part < threads; part++)")
+        self._call(depth + 2, name, [*arguments, f"count{many} * part / threads", f"count{many} * (part + 1) / threads"])
+        self._emit(depth, "}")
+
+    def _call(self, depth: int, name: str, arguments: Sequence[str]) -> None:
+        self.lines += broken(_INDENT * depth + f"{name}(", arguments, ");")
 
     def _emit(self, depth: int, line: str) -> None:
         self.lines.append(_INDENT * depth + line)
@@ -51,11 +98,15 @@ class Renderer:
             movable[n] = all(movable[a] for a in n.args) and (n.op != "sym" or n.arg in bound)
             if n.op == "load" and (n.arg in self.written or n.arg in self.blocks) and hoisting:
                 movable[n] = False
+        parents: dict[Expr, list[Expr]] = {}
+        for n in order:
+            for a in n.args:
+                parents.setdefault(a, []).append(n)
         for n in order:
             if n in names or not n.args or not movable[n] or (n in roots and not hoisting and uses[n] == 0):
                 continue
             heavy = n.op == "load" or cost(n) >= _WORTH_A_NAME and n.op not in ("load",)
-            frontier = hoisting and heavy and any(not movable[p] for p in _parents(n, order))
+            frontier = hoisting and heavy and any(not movable[p] for p in parents.get(n, ()))
             shared = not hoisting and uses[n] > 1 and (n.op == "load" or cost(n) > 1)
             call = not hoisting and n.op not in ("load", "select", "cast") and _is_call(n)
             if frontier or shared or call:
@@ -88,6 +139,8 @@ class Renderer:
                 self._bind([s.value], depth, names, bound)
                 self._emit(depth, f"const {CTYPES[s.value.dtype]} {s.name} = {self._expr(s.value, names)};")
                 bound.add(s.name)
+                if depth == 1:
+                    self.lets[s.name] = CTYPES[s.value.dtype]
             elif isinstance(s, Store):
                 self._bind([s.value], depth, names, bound)
                 target = f"{s.buffer}[{self._expr(s.offset, names)}]"
@@ -103,6 +156,8 @@ class Renderer:
             elif isinstance(s, Finish):
                 self._finish(s, depth)
                 bound.add(s.name)
+            elif s.kind == "parallel" and depth == 1 and self.openmp:
+                self._shared(s, depth, names, bound)
             else:
                 self._for(s, depth, names, bound)
 
@@ -114,7 +169,7 @@ class Renderer:
             if _guards_nan(s.combiner, s.dtype):
                 self._emit(depth, f"int {s.name}_nan = 0;")
             return
-        self.blocks.add(s.name)
+        self.blocks[s.name] = s.dtype
         self._emit(depth, f"{c} {s.name}[{s.size}];")
         self._emit(depth, f"for (int64_t k = 0; k < {s.size}; k++) {s.name}[k] = {start};")
 
@@ -146,7 +201,7 @@ class Renderer:
         self._bind(_values(s.body), depth, names, bound, hoisting=True)
         self._pragma(s, depth)
         step = f"{s.axis}++" if s.step == 1 else f"{s.axis} += {s.step}"
-        start, stop = self._expr(s.start, names), self._expr(s.stop, names)
+        start, stop = self._expr(s.start, names), parenthesised(s.stop, self._expr(s.stop, names))
         self._emit(depth, f"for (int64_t {s.axis} = {start}; {s.axis} < {stop}; {step}) {{")
         self._block(s.body, depth + 1, names, bound | {s.axis})
         self._emit(depth, "}")
@@ -160,10 +215,7 @@ class Renderer:
             clauses += f" reduction({_OMP[combiner]}:{acc})"
             if _guards_nan(combiner, dtype):
                 clauses += f" reduction(|:{acc}_nan)"
-        if s.kind == "parallel" and self.openmp:
-            simd = " simd" if s.simd else ""
-            self._emit(depth, f"#pragma omp parallel for{simd} schedule(static) num_threads(threads) if(threads > 1)")
-        elif s.simd:
+        if s.simd:
             self._emit(depth, f"#pragma omp simd{clauses}")
 
     def _accumulator(self, name: str) -> str:
@@ -182,10 +234,6 @@ def _guards_nan(combiner: str, dtype: str) -> bool:
     return combiner in ("max", "min") and is_float(dtype)
 
 
-def _parents(n: Expr, order: Sequence[Expr]) -> list[Expr]:
-    return [p for p in order if n in p.args]
-
-
 def _is_call(n: Expr) -> bool:
     return cost(n) - sum(cost(a) for a in n.args) >= 10
 
@@ -200,9 +248,24 @@ def _values(stmts: Sequence[Stmt]) -> list[Expr]:
     return found
 
 
-def render_kernel(kernel: Kernel, name: str, threshold: int = 200_000, openmp: bool = True) -> str:
-    """Return the C function of a kernel."""
-    body = Renderer(kernel, threshold, openmp).text()
-    params = [f"{'' if b.written else 'const '}{CTYPES[b.dtype]} *restrict {b.name}" for b in kernel.buffers]
-    params += [f"{CTYPES[d]} {n}" for n, d in kernel.params] + ["int threads"]
-    return f"void {name}({', '.join(params)})\n{{\n{_INDENT}(void)threads;\n{body}\n}}\n"
+def broken(head: str, items: Sequence[str], tail: str) -> list[str]:
+    """Return ``head item, item, ... tail`` in lines of at most 100 columns where items allow."""
+    indent = len(head) - len(head.lstrip())
+    line, lines = head, []
+    for k, item in enumerate(items):
+        text = item + (", " if k + 1 < len(items) else tail)
+        if len(line) + len(text.rstrip()) > 100 and line != head:
+            lines.append(line.rstrip())
+            line = " " * indent + 2 * _INDENT
+        line += text
+    return [*lines, line]
+
+
+def signature(result: str, name: str, params: Sequence[str]) -> str:
+    """Return the head of a C function."""
+    return "\n".join(broken(f"{result} {name}(", params, ")"))
+
+
+def render_kernel(kernel: Kernel, openmp: bool = True) -> str:
+    """Return the C functions of a kernel; the last one, called ``KERNEL``, is the one to call."""
+    return Renderer(kernel, openmp).text()

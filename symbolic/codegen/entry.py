@@ -49,7 +49,7 @@ import numpy as np
 
 _SOURCES = Path(__file__).parent / "templates"
 _PARTS = ("entry.c", "entry_blas.h", "entry_call.h", "entry_callable.h", "entry_gemm_loops.h",
-          "entry_memory.h", "entry_runtime.h", "entry_storage.h", "runtime.h")
+          "entry_memory.h", "entry_outputs.h", "entry_runtime.h", "entry_storage.h", "runtime.h")
 _NAME = "symbolic_entry"
 _FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-shared", "-Wall", "-Wextra")
 _LINK = (("-undefined", "dynamic_lookup") if sys.platform == "darwin" else ("-ldl", "-lpthread"))

@@ -4,7 +4,8 @@
  */
 #define PY_SSIZE_T_CLEAN /* Python.h comes first: it defines what the system's headers offer */
 #include <Python.h>
-#define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
+#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+#define NPY_TARGET_VERSION NPY_2_0_API_VERSION
 #include <numpy/arrayobject.h>
 
 #include <dlfcn.h>
@@ -19,6 +20,7 @@ _Static_assert(sizeof(npy_intp) == sizeof(int64_t), "shapes are handed to progra
 #include "entry_blas.h"
 #include "entry_storage.h"
 #include "entry_callable.h"
+#include "entry_outputs.h"
 #include "entry_runtime.h"
 #include "entry_call.h"
 
@@ -97,6 +99,8 @@ PyMODINIT_FUNC PyInit_symbolic_entry(void)
     if (PyType_Ready(&StorageType) < 0 || PyType_Ready(&CallableType) < 0)
         return NULL;
     memory_init();
+    if (outputs_init() < 0)
+        return NULL;
     PyObject *module = PyModule_Create(&definition);
     if (!module)
         return NULL;

@@ -119,10 +119,13 @@ static void arena_release(arena *from)
     }
 }
 
-/* trim() -> int: free the kept scratch blocks, return the bytes that are still kept (spares of
+static void outputs_trim(void);
+
+/* trim() -> int: free the kept blocks, return the bytes that are still kept (spares of
  * storages). */
 static PyObject *py_trim(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
 {
+    outputs_trim();
     while (pool_count) {
         block *last = pool[--pool_count];
         kept_bytes -= last->size;

@@ -110,9 +110,7 @@ static void *rt_output(symbolic_runtime *rt, int slot, const int64_t *shape)
             return PyArray_DATA(known);
     }
     int taken = gil_take(c), ndim = self->slot_ndims[slot];
-    Py_INCREF(self->slot_types[slot]);
-    PyObject *array = PyArray_NewFromDescr(&PyArray_Type, self->slot_types[slot], ndim,
-                                           (const npy_intp *)shape, NULL, NULL, 0, NULL);
+    PyObject *array = output_array(self->slot_types[slot], ndim, shape);
     if (!array) {
         no_memory_for(slot, ndim, shape);
         c->failed = 1;

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from symbolic.codegen.lower import Def, Lowering
+from symbolic.infer import Guard
 from symbolic.scalar import Expr, Part, cost, replace_symbols, substitute, toposort
 
 #: instructions up to which a value of one load is computed again rather than stored
@@ -45,9 +46,12 @@ def parts_loads(parts: Iterable[Part]) -> list[Expr]:
 class Fusion:
     """Decides for one lowered graph; ``groups`` and ``steps`` are the result."""
 
-    def __init__(self, lowering: Lowering) -> None:
+    def __init__(self, lowering: Lowering, guards: Iterable[Guard] = ()) -> None:
         self.defs = lowering.defs
+        #: what the host reads: outputs, and scalars that guards compare
         self.roots = set(lowering.outputs)
+        for g in guards:
+            self.roots.update(n.arg for e in (g.condition, *g.detail) for n in loads(lowering.host(e)))
         self.inlined: set[int] = set()
         self._inline_index_maps()
         self._see_through_transposes()

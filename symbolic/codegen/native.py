@@ -165,7 +165,7 @@ def _compile(graph: FunctionGraph, n_updates: int, title: str, loc: SourceLoc | 
     done("infer")
     lowering = Lowering(graph, extents)
     done("lower")
-    fusion = Fusion(lowering)
+    fusion = Fusion(lowering, extents.guards)
     done("fuse")
     program = write(lowering, fusion, extents.guards, title, n_updates, compiler.openmp and config.openmp,
                     compiler.identity())

@@ -107,6 +107,7 @@ class Writer:
         for step in fusion.steps:
             self._step(step)
             self._guards()
+        assert not self.waiting, f"nothing computes what {self.waiting[0][0].message!r} compares"
         self._copies()
 
     # ------------------------------------------------------------------------------------- host text

@@ -209,7 +209,8 @@ class _Program:
 
     def __init__(self, spec: Spec, compiler: Compiler, facts: Facts = frozenset()) -> None:
         self.graph = capture(spec.leaves, spec.roots, facts)
-        self.loaded: Loaded = native(self.graph, len(spec.updates), spec.name, spec.loc, compiler)
+        self.loaded: Loaded = native(
+            self.graph, [spec.leaves.index(s) for s, _ in spec.updates], spec.name, spec.loc, compiler)
 
     def options(self, spec: Spec, compiler: Compiler) -> dict[str, Any]:
         """Return the arguments of a Callable."""

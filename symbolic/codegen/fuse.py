@@ -50,8 +50,8 @@ class Fusion:
         self.defs = lowering.defs
         #: what the host reads: outputs, and scalars that guards compare
         self.roots = set(lowering.outputs)
-        for g in guards:
-            self.roots.update(n.arg for e in (g.condition, *g.detail) for n in loads(lowering.host(e)))
+        self.compared = {n.arg for g in guards for e in (g.condition, *g.detail) for n in loads(lowering.host(e))}
+        self.roots |= self.compared
         self.inlined: set[int] = set()
         self._inline_index_maps()
         self._see_through_transposes()
@@ -211,7 +211,7 @@ class Fusion:
             for n in loads(d.body):  # type: ignore[arg-type]
                 p = self.defs[n.arg]
                 h = self.home.get(n.arg)
-                if h is None or len(h) != 1 or not _identity(n, p.kept):
+                if h is None or len(h) != 1 or not _identity(n, p.kept) or (p.kind == "reduce" and not p.kept):
                     continue
                 m = self.split.get(h[0])
                 inner = p.kind == "reduce" or len(p.axes) < len(h[0])
@@ -293,7 +293,11 @@ class Fusion:
                 if any(c not in inside for c in self.clients.get(k, ())):
                     self.stored.add(k)
             if not any(self.defs[k].kind == "reduce" for k in g.items) and len(g.home) == 1:
-                g.split = len(g.home[0])
+                lengths = {len(self.defs[k].axes) for k in g.items}
+                if lengths == {g.split}:  # what rows have in common, without the rows
+                    g.home = (g.home[0][:g.split],)
+                elif g.split not in lengths:
+                    g.split = len(g.home[0])
 
     def _join(self, g: Group, d: Def) -> None:
         g.items.append(d.id)

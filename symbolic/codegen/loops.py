@@ -1,7 +1,7 @@
 """Stage *schedule*: a fused group becomes a Kernel, a loop nest with the right loops parallel and vectorised."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from symbolic.codegen.fuse import Fusion, Group
@@ -29,8 +29,10 @@ class Bound:
 class Builder:
     """Collects buffers and parameters while a body is translated; names are canonical, so equal kernels are one."""
 
-    def __init__(self, fusion: Fusion) -> None:
+    def __init__(self, fusion: Fusion, donor: Mapping[int, int] | None = None) -> None:
         self.fusion = fusion
+        #: from a value that dies here to the one that takes its memory: one buffer for both
+        self.taker = {p: k for k, p in (donor or {}).items()}
         self.buffers: dict[int, Buffer] = {}
         self.params: dict[Expr, str] = {}
         self.names: dict[str, int] = {}
@@ -44,6 +46,8 @@ class Builder:
 
     def buffer(self, k: int, written: bool = False) -> str:
         """Return the name under which Def `k` is read or written."""
+        while k in self.taker:
+            k, written = self.taker[k], True
         if k not in self.buffers:
             d = self.fusion.defs[k]
             self.buffers[k] = Buffer(self.fresh("out" if written else "in"), d.dtype, written)
@@ -110,11 +114,11 @@ class Builder:
         return Bound(kernel, tuple(order), tuple(self.params))
 
 
-def build(fusion: Fusion, group: Group) -> Bound:
-    """Return the kernel of a fused group."""
+def build(fusion: Fusion, group: Group, donor: Mapping[int, int] | None = None) -> Bound:
+    """Return the kernel of a fused group; `donor` says which of its values take the memory of others."""
     if len(group.home) != 1:
         return _across(fusion, group)
-    return _rows(fusion, group)
+    return _rows(fusion, group, donor)
 
 
 def _total(extents: Sequence[Expr]) -> Expr:
@@ -130,9 +134,9 @@ def _work(fusion: Fusion, group: Group, b: Builder) -> Expr:
     return _total([b.host(e) for e in group.home[0]]) * const(per, "int64")
 
 
-def _rows(fusion: Fusion, group: Group) -> Bound:
+def _rows(fusion: Fusion, group: Group, donor: Mapping[int, int] | None) -> Bound:
     """Outer axes, then for each row one loop per phase over the inner axes."""
-    b = Builder(fusion)
+    b = Builder(fusion, {k: p for k, p in (donor or {}).items() if k in group.items})
     domain = group.home[0]
     axes = [f"a{n}" for n in range(len(domain))]
     split = group.split

@@ -75,14 +75,14 @@ def code_version() -> str:
     return digest.hexdigest()
 
 
-def native(graph: FunctionGraph, n_updates: int, title: str, loc: SourceLoc | None, compiler: Compiler) -> Loaded:
+def native(graph: FunctionGraph, updated: Sequence[int], title: str, loc: SourceLoc | None, compiler: Compiler) -> Loaded:
     """Return a captured graph as machine code.
 
     Parameters
     ----------
     graph : FunctionGraph
-    n_updates : int
-        How many of its last outputs are new values of shared variables.
+    updated : sequence of int
+        The inputs, shared variables, whose new values its last outputs are.
     title : str
         Name for people.
     loc : SourceLoc or None
@@ -98,19 +98,19 @@ def native(graph: FunctionGraph, n_updates: int, title: str, loc: SourceLoc | No
     """
     started = time.perf_counter()
     entry(compiler)
-    key = function_key(graph, n_updates, compiler)
+    key = function_key(graph, updated, compiler)
     store = _cache()
     if store is not None and config.dump is None:
         manifest = store.function(key)
         address = None if manifest is None else _link(store, manifest["units"])
         if manifest is not None and address is not None:
             return unpack(manifest, graph, address)
-    return _compile(graph, n_updates, title, loc, compiler, store, key, started)
+    return _compile(graph, updated, title, loc, compiler, store, key, started)
 
 
-def function_key(graph: FunctionGraph, n_updates: int, compiler: Compiler) -> str:
+def function_key(graph: FunctionGraph, updated: Sequence[int], compiler: Compiler) -> str:
     """Return the name under which the cache keeps a function."""
-    facts = [signature(graph), str(n_updates), compiler.identity(), code_version(), str(config.openmp_threshold)]
+    facts = [signature(graph), str(list(updated)), compiler.identity(), code_version(), str(config.openmp_threshold)]
     return sha256("\0".join(facts).encode()).hexdigest()[:32]
 
 
@@ -151,7 +151,7 @@ def load(path: str, symbol: str, shared: bool) -> int:
         del os.environ["OMP_WAIT_POLICY"]
 
 
-def _compile(graph: FunctionGraph, n_updates: int, title: str, loc: SourceLoc | None, compiler: Compiler,
+def _compile(graph: FunctionGraph, updated: Sequence[int], title: str, loc: SourceLoc | None, compiler: Compiler,
              store: Cache | None, key: str, started: float) -> Loaded:
     stages: dict[str, float] = {"capture": 0.0}
     last = started
@@ -167,7 +167,7 @@ def _compile(graph: FunctionGraph, n_updates: int, title: str, loc: SourceLoc | 
     done("lower")
     fusion = Fusion(lowering, extents.guards)
     done("fuse")
-    program = write(lowering, fusion, extents.guards, title, n_updates, compiler.openmp and config.openmp,
+    program = write(lowering, fusion, extents.guards, title, updated, compiler.openmp and config.openmp,
                     compiler.identity())
     done("render")
     dump(config.dump, title, {"graph.txt": graph_text(graph), "plan.txt": plan_text(fusion), "c": program.source()})

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from symbolic.codegen.fuse import Fusion, Group
+from symbolic.codegen.fuse import Fusion, Group, loads
 from symbolic.codegen.loops import Bound, build, build_check, build_part
 from symbolic.codegen.lower import BLAS_TYPES, Def, Lowering
+from symbolic.codegen.memory import Planner
 from symbolic.codegen.printer import CTYPES, literal, operation, parenthesised
 from symbolic.codegen.render import render_kernel
 from symbolic.errors import NotSupported
@@ -83,18 +84,20 @@ class Program:
 class Writer:
     """Writes ``symbolic_run`` for one fused graph."""
 
-    def __init__(self, lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], n_updates: int, openmp: bool,
-                 identity: str) -> None:
+    def __init__(self, lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], updated: Sequence[int],
+                 openmp: bool, identity: str) -> None:
         self.lowering, self.fusion, self.openmp, self.identity = lowering, fusion, openmp, identity
-        self.inplace = (False,) * n_updates
         self.defs = fusion.defs
         self.lines: list[str] = []
+        self.memory: list[str] = []  # what is allocated before any kernel runs
         self.failures: list[Failure] = []
         self.texts: dict[str, tuple[str, list[str]]] = {}  # text of a kernel: its name, what it computes
         self.slots: dict[int, int] = {}
         for slot, k in enumerate(lowering.outputs):
             if self.defs[k].kind in ("map", "reduce", "scatter", "gemm") and k not in self.slots:
                 self.slots[k] = slot
+        self.plan = Planner(fusion, self.slots, lowering.outputs, updated).plan
+        self.blocks: set[int] = set()
         self.constants: list[np.ndarray] = []
         self.ready: set[int] = set()
         self._leaves()
@@ -104,11 +107,13 @@ class Writer:
             needs = {n.arg for n in expr_toposort([condition]) if n.op == "load"}
             self.waiting.append((g, needs, condition))
         self._guards()
+        head, self.lines = self.lines, []
         for step in fusion.steps:
             self._step(step)
             self._guards()
         assert not self.waiting, f"nothing computes what {self.waiting[0][0].message!r} compares"
         self._copies()
+        self.lines = [*head, *self.memory, *self.lines]
 
     # ------------------------------------------------------------------------------------- host text
 
@@ -179,7 +184,7 @@ class Writer:
 
     def _step(self, step: Any) -> None:
         if isinstance(step, Group):
-            bound = build(self.fusion, step)
+            bound = build(self.fusion, step, self.plan.donor)
             notes = [_comment(self.defs[k]) for k in step.items]
             self._call(bound, notes)
             return
@@ -197,21 +202,31 @@ class Writer:
             raise NotSupported(f"the C target doesn't run {d.node.op if d.node else d.kind}")
 
     def _allocate(self, d: Def) -> None:
+        """Find memory for a Def: before all kernels, unless its extents are known only once some of them ran."""
         if d.id in self.ready:
             return
         self.ready.add(d.id)
         c = CTYPES[d.dtype]
+        lines = self.lines if any(loads(e) for e in d.extents) else self.memory
+        host = self.plan.host.get(d.id)
+        if host is not None:
+            self._allocate(self.defs[host])
+            lines.append(f"{c} *p{d.id} = p{host};")
+            return
         slot = self.slots.get(d.id)
-        if slot is None:
-            size = f"({self._count(d)}) * (int64_t)sizeof({c})"
-            self.lines.append(f"{c} *p{d.id} = rt->scratch(rt, {size});")
-        else:
-            self._output(slot, d, f"{c} *p{d.id}")
-        self.lines.append(f"if (!p{d.id}) return -1;")
+        if slot is not None:
+            lines += [self._output(slot, d, f"{c} *p{d.id}"), f"if (!p{d.id}) return -1;"]
+            return
+        room = self.plan.room[d.id]
+        if room not in self.blocks:
+            self.blocks.add(room)
+            lines.append(f"void *m{room} = rt->scratch(rt, {self.host(self.plan.sizes[room])});")
+            lines.append(f"if (!m{room}) return -1;")
+        lines.append(f"{c} *p{d.id} = m{room};")
 
-    def _output(self, slot: int, d: Def, target: str) -> None:
+    def _output(self, slot: int, d: Def, target: str) -> str:
         shape = ", ".join(self.host(n) for n in d.extents) or "0"
-        self.lines.append(f"{target} = rt->output(rt, {slot}, (const int64_t[]){{{shape}}});")
+        return f"{target} = rt->output(rt, {slot}, (const int64_t[]){{{shape}}});"
 
     def _call(self, bound: Bound, notes: list[str]) -> None:
         for k, b in zip(bound.buffers, bound.kernel.buffers, strict=True):
@@ -260,7 +275,7 @@ class Writer:
 
     def _scatter(self, d: Def) -> None:
         self._allocate(d)
-        if d.base is not None:
+        if d.base is not None and d.id not in self.plan.donor:
             self.lines.append(f"memcpy(p{d.id}, p{d.base}, ({self._count(d)}) * sizeof({CTYPES[d.dtype]}));")
         for part in d.parts:
             self._call(build_part(self.fusion, d, part), [_comment(d)])
@@ -301,8 +316,8 @@ class Writer:
             if self.slots.get(k) == slot:
                 continue
             d = self.defs[k]
-            self._output(slot, d, f"void *q{slot}")
-            self.lines.append(f"if (!q{slot}) return -1;")
+            lines = self.lines if any(loads(e) for e in d.extents) else self.memory
+            lines += [self._output(slot, d, f"void *q{slot}"), f"if (!q{slot}) return -1;"]
             self.lines.append(f"memcpy(q{slot}, p{k}, ({self._count(d)}) * sizeof({CTYPES[d.dtype]}));")
 
 
@@ -314,23 +329,23 @@ def _comment(d: Def) -> str:
     return text.replace("*/", "* /").replace("\n", " ")
 
 
-def write(lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], title: str, n_updates: int = 0, openmp: bool = True,
-          identity: str = "") -> Program:
+def write(lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], title: str, updated: Sequence[int] = (),
+          openmp: bool = True, identity: str = "") -> Program:
     """Return the program of a fused graph.
 
     Parameters
     ----------
-    n_updates : int
-        How many of the last outputs are new values of shared variables.
+    updated : sequence of int
+        The graph inputs, shared variables, whose new values the last outputs are.
     openmp : bool
         Whether loops may be shared among threads.
     identity : str
         Of the compiler and its options; part of the kernels' names.
     """
-    w = Writer(lowering, fusion, guards, n_updates, openmp, identity)
+    w = Writer(lowering, fusion, guards, updated, openmp, identity)
     kernels = [KernelText(name, _prototype(text).replace("KERNEL", name), text.replace("KERNEL", name),
                           tuple(dict.fromkeys(notes))) for text, (name, notes) in w.texts.items()]
-    return Program(title, kernels, w.lines, w.constants, w.failures, w.inplace)
+    return Program(title, kernels, w.lines, w.constants, w.failures, w.plan.inplace)
 
 
 def _prototype(text: str) -> str:

@@ -137,7 +137,7 @@ class Planner:
             p = self.defs[o]
             if not self._dies(p, n) or not self._fits(p, d) or any(self._owner(v) == o for v in self._views(o)):
                 continue
-            if all(_here(x, d) for x in loads(d.body) if x.arg == o) and self._alone(p, d, step):
+            if all(_at(x, d.kept) for x in loads(d.body) if x.arg == o) and self._alone(p, d, step):
                 yield p
 
     def _stored(self, d: Def, step: Group) -> bool:
@@ -159,11 +159,17 @@ class Planner:
                 and all(a is b for a, b in zip(p.extents, d.extents, strict=True)))
 
     def _alone(self, p: Def, d: Def, step: Group) -> bool:
-        """Whether no other value of the step reads `p` from memory."""
+        """Whether no other value of the step reads `p` from memory, or only the same element, before `d` is written."""
         for c in step.items:
-            if c == d.id or p.id not in self.fusion.operands(self.defs[c]):
+            e = self.defs[c]
+            if c == d.id or p.id not in self.fusion.operands(e):
                 continue
-            if p.id not in step.phase or step.phase[c] != step.phase[p.id]:
+            if p.id in step.phase and step.phase[c] == step.phase[p.id]:
+                continue  # it has the value in a register
+            before = step.items.index(c) < step.items.index(d.id) and step.phase[c] <= step.phase[d.id]
+            if not before or len(e.axes) != len(d.axes) or e.body is None:
+                return False
+            if any(x.arg == p.id and not _at(x, e.axes) for x in self.fusion.reads(e)):
                 return False
         return p.id not in step.phase or self._read_later(p, step) and step.phase[d.id] > step.phase[p.id]
 
@@ -211,8 +217,9 @@ class Planner:
         return k in self.fusion.stored if d.kind == "reduce" else self._stored(d, step)
 
 
-def _here(n: Expr, d: Def) -> bool:
-    return len(n.args) == len(d.kept) and all(a.op == "sym" and a.arg == k for a, k in zip(n.args, d.kept, strict=True))
+def _at(n: Expr, axes: Sequence[str]) -> bool:
+    """Whether a load reads the element that the loops stand at."""
+    return len(n.args) == len(axes) and all(a.op == "sym" and a.arg == k for a, k in zip(n.args, axes, strict=True))
 
 
 def count(d: Def) -> Expr:

@@ -49,12 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         cache = Cache(arguments.cache_dir)
         return int(arguments.run(cache, arguments) or 0)
-    except (SymbolicError, ValueError) as error:
-        print(f"symbolic-cache: {error}", file=sys.stderr)
-        return 2
     except BrokenPipeError:  # `symbolic-cache list | head`
         sys.stderr.close()
         return 0
+    except (SymbolicError, ValueError, OSError) as error:  # OSError: a directory that can only be read
+        print(f"symbolic-cache: {error}", file=sys.stderr)
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -378,7 +378,8 @@ class Cache:
 
     def _drop_dangling_kernels(self) -> None:
         for path in listed(self._kernels):
-            if self.kernel(path.name) is None:
+            library = self._kernel_library(path.name)  # not `kernel`: any name may lie here, .DS_Store for one
+            if library is None or not os.path.exists(f"{self._libraries}{library}.json"):
                 path.unlink(True)
 
     def _prune_hourly(self, spare: str) -> None:

@@ -319,6 +319,13 @@ def unary(name: str, x: Expr) -> Expr:
         return x
     if name in ("real", "conj") and not is_complex(dtype):
         return x
+    if name == "neg" and dtype == "int64":
+        if x.op == "const":
+            return const(np.negative(np.int64(x.arg)), dtype)
+        if x.op == "neg":
+            return x.args[0]
+        if x.op == "sub" and x.args[0].op == "const" and x.args[0].arg == 0:
+            return x.args[1]
     if name == "imag" and not is_complex(dtype):
         return const(0, dtype)
     if is_complex(dtype) and atom.complex_c is None:
@@ -374,7 +381,16 @@ def _fold_index(name: str, x: Expr, y: Expr) -> Expr | None:
         return const(True, "bool")
     elif name in ("lt", "ne") and x is y:
         return const(False, "bool")
+    elif name == "lt" and y.op == "const" and y.arg <= 0 and _is_extent(x):
+        return const(False, "bool")
+    elif name == "le" and x.op == "const" and x.arg <= 0 and _is_extent(y):
+        return const(True, "bool")
     return None
+
+
+def _is_extent(e: Expr) -> bool:
+    """Whether a symbol is an extent (``d0_1`` of an op's input, ``x0_1`` of a graph's), which is never negative."""
+    return e.op == "sym" and e.arg[0] in "dx" and "_" in e.arg
 
 
 def select(condition: Expr, x: Any, y: Any) -> Expr:

@@ -3,8 +3,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,10 +25,13 @@ def test_the_readme_example_prints_what_it_shows(tmp_path):
     assert out.getvalue() == shown
 
 
-def test_the_demo_learns_real_digits():
+def test_the_demo_learns_real_digits(tmp_path):
     pytest.importorskip("sklearn")
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        runpy.run_path(str(ROOT / "examples" / "digits_mlp.py"))
-    found = re.findall(r"test accuracy ([\d.]+)%", out.getvalue())
-    assert float(found[-1]) > 96
+    done = subprocess.run([sys.executable, str(ROOT / "examples" / "digits_mlp.py"), "--plot", str(tmp_path / "digits.png")],
+                          env=os.environ | {"SYMBOLIC_CACHE_DIR": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert float(re.findall(r"test accuracy ([\d.]+)%", done.stdout)[-1]) >= 97
+    source = re.search(r"C source of the step: (.*)", done.stdout)
+    assert source and "symbolic_run" in Path(source[1]).read_text()
+    assert re.search(r"train +digits_mlp.py:\d+", done.stdout), "symbolic-cache list"
+    assert (tmp_path / "digits.png").stat().st_size > 10_000

@@ -15,13 +15,16 @@ from symbolic.codegen.loops import Bound, build, build_check, build_part
 from symbolic.codegen.lower import BLAS_TYPES, Def, Lowering
 from symbolic.codegen.memory import Planner
 from symbolic.codegen.printer import CTYPES, literal, operation, parenthesised
-from symbolic.codegen.render import render_kernel
+from symbolic.codegen.render import broken, render_kernel
+from symbolic.config import config
 from symbolic.errors import NotSupported
 from symbolic.infer import Guard
 from symbolic.scalar import Expr, const
 from symbolic.scalar import toposort as expr_toposort
 
 _TEMPLATES = Path(__file__).parent / "templates"
+#: Lines of ``symbolic_run`` from which a compiler shouldn't optimise it: nothing to gain, and gcc's time grows faster.
+LONG = 400
 #: What every translation unit starts with; part of every kernel's identity.
 PRELUDE = (_TEMPLATES / "prelude.h").read_text() + "\n" + (_TEMPLATES / "runtime.h").read_text()
 
@@ -78,7 +81,8 @@ class Program:
         elsewhere = [k.prototype for k in self.kernels if run and k.name not in known]
         return _template().render(
             title=self.title.replace("*/", "* /"), prelude=PRELUDE, kernels=here, elsewhere=elsewhere,
-            body=self.body if run else None)
+            body=self.body if run else None, long=len(self.body) > LONG,
+            threshold=config.openmp_threshold)
 
 
 class Writer:
@@ -89,6 +93,8 @@ class Writer:
         self.lowering, self.fusion, self.openmp, self.identity = lowering, fusion, openmp, identity
         self.defs = fusion.defs
         self.lines: list[str] = []
+        self.extents: dict[int, set[int]] = {}  # axes of inputs that the host needs
+        self.compared: set[str] = set()
         self.memory: list[str] = []  # what is allocated before any kernel runs
         self.failures: list[Failure] = []
         self.texts: dict[str, tuple[str, list[str]]] = {}  # text of a kernel: its name, what it computes
@@ -113,7 +119,7 @@ class Writer:
             self._guards()
         assert not self.waiting, f"nothing computes what {self.waiting[0][0].message!r} compares"
         self._copies()
-        self.lines = [*head, *self.memory, *self.lines]
+        self.lines = [*self._named_extents(), *head, *self.memory, *self.lines]
 
     # ------------------------------------------------------------------------------------- host text
 
@@ -125,7 +131,8 @@ class Writer:
                 done[n] = literal(n.arg, n.dtype)
             elif n.op == "sym":
                 k, _, a = n.arg[1:].partition("_")
-                done[n] = f"in[{k}].shape[{a}]"
+                self.extents.setdefault(int(k), set()).add(int(a))
+                done[n] = f"n{k}_{a}"
             elif n.op == "load":
                 index = self._flat(n.arg, [done[a] for a in n.args])
                 done[n] = f"p{n.arg}[{index}]"
@@ -164,21 +171,33 @@ class Writer:
             self.lines.append(f"const {c} *p{d.id} = in[{place}].data; /* {_comment(d)} */")
             self.ready.add(d.id)
 
+    def _named_extents(self) -> list[str]:
+        lines = []
+        for k, axes in sorted(self.extents.items()):
+            names = ", ".join(f"n{k}_{a} = in[{k}].shape[{a}]" for a in sorted(axes))
+            lines.append(f"const int64_t {names}; /* extents of {_comment(self.defs[k])} */")
+        return lines
+
     def _guards(self) -> None:
         rest = []
         for g, needs, condition in self.waiting:
             if not needs <= self.ready:
                 rest.append((g, needs, condition))
                 continue
+            text = self.host(condition)
+            if text in self.compared:
+                continue
+            self.compared.add(text)
             detail = [self.host(self.lowering.host(e)) for e in g.detail]
-            self._fail(f"!({self.host(condition)})", detail,
+            self._fail(f"!({text})", detail,
                        Failure(g.message, g.error, g.node, len(detail), g.broadcast, g.input))
         self.waiting = rest
 
     def _fail(self, condition: str, detail: list[str], failure: Failure) -> None:
         self.failures.append(failure)
-        saves = " ".join(f"rt->detail[{k}] = {text};" for k, text in enumerate(detail[:4]))
-        self.lines.append(f"if ({condition}) {{ {saves} return {len(self.failures)}; }}")
+        saves = [f"rt->detail[{k}] = {text}, " for k, text in enumerate(detail[:4])]
+        self.lines.append(f"if ({condition})")
+        self.lines.append(f"    return {''.join(saves)}{len(self.failures)};")
 
     # ----------------------------------------------------------------------------------------- steps
 
@@ -215,13 +234,13 @@ class Writer:
             return
         slot = self.slots.get(d.id)
         if slot is not None:
-            lines += [self._output(slot, d, f"{c} *p{d.id}"), f"if (!p{d.id}) return -1;"]
+            lines += [self._output(slot, d, f"{c} *p{d.id}"), f"if (!p{d.id})", "    return -1;"]
             return
         room = self.plan.room[d.id]
         if room not in self.blocks:
             self.blocks.add(room)
             lines.append(f"void *m{room} = rt->scratch(rt, {self.host(self.plan.sizes[room])});")
-            lines.append(f"if (!m{room}) return -1;")
+            lines += [f"if (!m{room})", "    return -1;"]
         lines.append(f"{c} *p{d.id} = m{room};")
 
     def _output(self, slot: int, d: Def, target: str) -> str:
@@ -238,10 +257,8 @@ class Writer:
         name, seen = self.texts[text]
         seen += notes
         values = [self.host(e) for e in bound.params]
-        work = self._work(bound, values)
-        args = [f"p{k}" for k in bound.buffers] + values + [f"{work} > 200000 ? threads : 1"]
-        self.lines.append(f"rt->begin(rt, (double)({work}));")
-        self.lines.append(f"{name}({', '.join(args)});")
+        args = [f"p{k}" for k in bound.buffers] + values + [f"share(rt, {self._work(bound, values)})"]
+        self.lines += broken(f"{name}(", args, ");")
 
     def _work(self, bound: Bound, values: list[str]) -> str:
         table = dict(zip((n for n, _ in bound.kernel.params), values, strict=True))
@@ -264,14 +281,10 @@ class Writer:
         m = one if ra == 1 else a.extents[1] if ta else a.extents[0]
         k = a.extents[0] if ra == 1 or ta else a.extents[1]
         n = one if rb == 1 else b.extents[0] if tb else b.extents[1]
-        lda = a.extents[-1]
-        ldb = one if rb == 1 else b.extents[-1]
-        c = CTYPES[d.dtype]
-        h = [self.host(e) for e in (m, n, k, lda, ldb)]
+        h = [self.host(e) for e in (m, n, k)]
         self.lines.append(f"/* {_comment(d)} */")
-        self.lines.append(f"rt->begin(rt, (double)({h[0]}) * ({h[1]}) * ({h[2]}));")
-        self.lines.append(f"rt->gemm('{BLAS_TYPES[d.dtype]}', {int(ta)}, {int(tb)}, {h[0]}, {h[1]}, {h[2]}, "
-                          f"&({c}){{1}}, p{a.id}, {h[3]}, p{b.id}, {h[4]}, &({c}){{0}}, p{d.id}, {h[1]});")
+        self.lines += broken("multiply(", ["rt", f"'{BLAS_TYPES[d.dtype]}'", str(int(ta)), str(int(tb)), *h, f"p{a.id}",
+                                           f"p{b.id}", f"p{d.id}"], ");")
 
     def _scatter(self, d: Def) -> None:
         self._allocate(d)
@@ -317,7 +330,7 @@ class Writer:
                 continue
             d = self.defs[k]
             lines = self.lines if any(loads(e) for e in d.extents) else self.memory
-            lines += [self._output(slot, d, f"void *q{slot}"), f"if (!q{slot}) return -1;"]
+            lines += [self._output(slot, d, f"void *q{slot}"), f"if (!q{slot})", "    return -1;"]
             self.lines.append(f"memcpy(q{slot}, p{k}, ({self._count(d)}) * sizeof({CTYPES[d.dtype]}));")
 
 

@@ -34,7 +34,7 @@ from symbolic.infer import infer
 from symbolic.source import SourceLoc
 
 #: characters of kernels from which a second compiler process pays
-WORTH_A_UNIT = 12_000
+WORTH_A_UNIT = 4_000
 _entry: list[Any] = []
 _loading = threading.RLock()
 _log = logging.getLogger("symbolic")

@@ -1,6 +1,7 @@
 """Stage *render*: the fused steps become one C function, ``symbolic_run``, which a person can read."""
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -95,6 +96,7 @@ class Writer:
         self.lines: list[str] = []
         self.extents: dict[int, set[int]] = {}  # axes of inputs that the host needs
         self.compared: set[str] = set()
+        self.leaves: dict[str, str] = {}
         self.memory: list[str] = []  # what is allocated before any kernel runs
         self.failures: list[Failure] = []
         self.texts: dict[str, tuple[str, list[str]]] = {}  # text of a kernel: its name, what it computes
@@ -119,7 +121,10 @@ class Writer:
             self._guards()
         assert not self.waiting, f"nothing computes what {self.waiting[0][0].message!r} compares"
         self._copies()
-        self.lines = [*self._named_extents(), *head, *self.memory, *self.lines]
+        rest = [*head, *self.memory, *self.lines]
+        used = set(re.findall(r"\bp\d+\b", "\n".join(rest)))
+        leaves = [line for name, line in self.leaves.items() if name in used]
+        self.lines = [*self._named_extents(), *leaves, *rest]
 
     # ------------------------------------------------------------------------------------- host text
 
@@ -168,7 +173,7 @@ class Writer:
             else:
                 continue
             c = CTYPES[d.dtype]
-            self.lines.append(f"const {c} *p{d.id} = in[{place}].data; /* {_comment(d)} */")
+            self.leaves[f"p{d.id}"] = f"const {c} *p{d.id} = in[{place}].data; /* {_comment(d)} */"
             self.ready.add(d.id)
 
     def _named_extents(self) -> list[str]:

@@ -215,7 +215,7 @@ def build(compiler: Compiler, sources: Sequence[str], names: Sequence[str],
     for name, source in zip(names, sources, strict=True):
         (folder / f"{name}.c").write_text(source, encoding="utf-8")
         waiting.append((name, [*compiler.command, *flags(compiler), f"{name}.c",
-                               "-o", f"{name}.so", *links(compiler)]))
+                               "-o", f"{name}.so", *(links(compiler) if "math.h" in source else ())]))
     _run_all(waiting, folder, env)
     for name in names:
         (folder / f"{name}.c").unlink()

@@ -15,6 +15,7 @@ from symbolic.codegen.fuse import Fusion, Group, loads
 from symbolic.codegen.loops import Bound, build, build_check, build_part
 from symbolic.codegen.lower import BLAS_TYPES, Def, Lowering
 from symbolic.codegen.memory import Planner
+from symbolic.codegen.prelude import WHOLE, prelude
 from symbolic.codegen.printer import CTYPES, literal, operation, parenthesised
 from symbolic.codegen.render import broken, render_kernel
 from symbolic.config import config
@@ -26,8 +27,6 @@ from symbolic.scalar import toposort as expr_toposort
 _TEMPLATES = Path(__file__).parent / "templates"
 #: Lines of ``symbolic_run`` from which a compiler shouldn't optimise it: nothing to gain, and gcc's time grows faster.
 LONG = 400
-#: What every translation unit starts with; part of every kernel's identity.
-PRELUDE = (_TEMPLATES / "prelude.h").read_text() + "\n" + (_TEMPLATES / "runtime.h").read_text()
 
 
 @cache
@@ -80,9 +79,10 @@ class Program:
         here = self.kernels if kernels is None else list(kernels)
         known = {k.name for k in here}
         elsewhere = [k.prototype for k in self.kernels if run and k.name not in known]
+        text = "\n".join([*elsewhere, *(k.text for k in here), *(self.body if run else ())])
         return _template().render(
-            title=self.title.replace("*/", "* /"), prelude=PRELUDE, kernels=here, elsewhere=elsewhere,
-            body=self.body if run else None, long=len(self.body) > LONG,
+            title=self.title.replace("*/", "* /"), prelude=prelude(text), kernels=here, elsewhere=elsewhere,
+            body=self.body if run else None, long=len(self.body) > LONG, multiplies="multiply(" in text,
             threshold=config.openmp_threshold)
 
 
@@ -258,7 +258,7 @@ class Writer:
                 self._allocate(self.defs[k])
         text = render_kernel(bound.kernel, self.openmp)
         if text not in self.texts:
-            self.texts[text] = (f"k_{sha256((self.identity + PRELUDE + text).encode()).hexdigest()[:16]}", [])
+            self.texts[text] = (f"k_{sha256((self.identity + WHOLE + text).encode()).hexdigest()[:16]}", [])
         name, seen = self.texts[text]
         seen += notes
         values = [self.host(e) for e in bound.params]

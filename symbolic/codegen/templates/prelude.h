@@ -1,9 +1,4 @@
-#include <complex.h>
-#include <math.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <string.h>
-
+/* when: sym_(floordiv|mod|pow)_[iu] */
 /* NumPy's integer division: rounds down, and anything divided by zero is zero. */
 #define SYM_INT(T, S)                                                                              \
     static inline T sym_floordiv_##S(T x, T y)                                                     \
@@ -36,8 +31,10 @@ SYM_INT(uint16_t, u16)
 SYM_INT(uint32_t, u32)
 SYM_INT(uint64_t, u64)
 
+/* when: sym_to_u64 */
 static inline uint64_t sym_to_u64(double x) { return x < 0 ? (uint64_t)(int64_t)x : (uint64_t)x; }
 
+/* when: sym_(mod|floordiv)f?\( */
 /* NumPy's float remainder has the sign of the divisor; its floor division is consistent with it. */
 #define SYM_FLOAT(T, F)                                                                            \
     static inline T sym_mod##F(T x, T y)                                                           \
@@ -59,18 +56,17 @@ static inline uint64_t sym_to_u64(double x) { return x < 0 ? (uint64_t)(int64_t)
 SYM_FLOAT(float, f)
 SYM_FLOAT(double, )
 
+/* when: sym_complex */
 static inline float _Complex sym_complexf(float re, float im) { return CMPLXF(re, im); }
 static inline double _Complex sym_complex(double re, double im) { return CMPLX(re, im); }
 
+/* when: \b(exp|log|sin|cos|tan|asin|acos|atan|erf)[a-z0-9]*\( */
 /* glibc's vector libm (a few ulp, IEEE special values): gcc calls it in simd loops once it is told that it exists. */
 #if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #if __GLIBC_PREREQ(2, 35)
 #define SYM_SIMD1(name)                                                                            \
     extern double name(double) __attribute__((simd("notinbranch")));                               \
     extern float name##f(float) __attribute__((simd("notinbranch")));
-SYM_SIMD1(exp) SYM_SIMD1(exp2) SYM_SIMD1(expm1) SYM_SIMD1(log) SYM_SIMD1(log2) SYM_SIMD1(log10)
-SYM_SIMD1(log1p) SYM_SIMD1(sin) SYM_SIMD1(cos) SYM_SIMD1(tan) SYM_SIMD1(asin) SYM_SIMD1(acos)
-SYM_SIMD1(atan) SYM_SIMD1(sinh) SYM_SIMD1(cosh) SYM_SIMD1(tanh) SYM_SIMD1(asinh) SYM_SIMD1(acosh)
-SYM_SIMD1(atanh) SYM_SIMD1(erf) SYM_SIMD1(erfc)
+SYM_VECTOR_FUNCTIONS
 #endif
 #endif

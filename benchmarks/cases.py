@@ -92,4 +92,4 @@ ALL = [
     Case("net 784-512-512-10, batch 128, momentum", "train", sizes=(784, 512, 512, 10), batch=128, momentum=0.9, rtol=1e-3),
 ]
 COMPILED = [ALL[0], ALL[-2], ALL[-1]]
-MEMORY = [c for c in ALL if c.name in ("elementwise 1e7", "softmax loss+grad 512x10000", "net 784-512-512-10, batch 128, momentum")]
+MEMORY = [c for c in ALL if c.name.startswith(("elementwise 1e7", "softmax", "net 784"))]

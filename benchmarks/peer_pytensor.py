@@ -10,13 +10,14 @@ import pytensor
 import pytensor.tensor as pt
 from cases import RATE, Case
 
-m = SimpleNamespace(exp=pt.exp, tanh=pt.tanh, sqrt=pt.sqrt, log=pt.log, sin=pt.sin, cos=pt.cos, var=lambda x, axis: x.var(axis=axis))
+m = SimpleNamespace(exp=pt.exp, tanh=pt.tanh, sqrt=pt.sqrt, log=pt.log, sin=pt.sin, cos=pt.cos,
+                    var=lambda x, axis: x.var(axis=axis))
 
 
 def describe() -> str:
     """Return version and BLAS."""
     c = pytensor.config
-    return (f"PyTensor {pytensor.__version__}, mode {c.mode}, linker {c.linker}, openmp {c.openmp}, "
+    return (f"PyTensor {pytensor.__version__}, mode {c.mode}, linker {type(pytensor.compile.mode.get_default_mode().linker).__name__}, openmp {c.openmp}, "
             f"BLAS {getattr(c, 'blas__ldflags', '') or 'of SciPy'}")
 
 

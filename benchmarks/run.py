@@ -125,8 +125,9 @@ def compile_rows(peers: list[str], threads: int, rounds: int, only: str) -> list
                             errors[peer] = error
                         else:
                             samples.setdefault((peer, heat), []).append(value)
-        rows += [single(f"{label}, {heat}", peers, lambda p, h=heat: (
-            (statistics.median(samples[p, h]), "") if p not in errors else (None, errors[p]))) for heat in ("cold", "warm")]
+        for heat in ("cold", "warm"):
+            medians = {p: (None, errors[p]) if p in errors else (statistics.median(samples[p, heat]), "") for p in peers}
+            rows.append(single(f"{label}, {heat}", peers, medians.__getitem__))
     return rows
 
 
@@ -166,7 +167,8 @@ def machine(threads: int) -> str:
     names = []
     if Path("/proc/cpuinfo").is_file():
         names = [s.split(":")[1].strip() for s in Path("/proc/cpuinfo").read_text().splitlines() if s.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, {threads} threads for every peer"
+    return (f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, {threads} threads for every peer, "
+            f"load {os.getloadavg()[0]:.1f} before the start")
 
 
 def main() -> None:
@@ -193,7 +195,8 @@ def main() -> None:
             tables["speed"] = [measure(workers, case, options.rounds) for case in chosen]
             for worker in workers.values():
                 worker.close()
-            print("\nOne call, median seconds; in brackets: times as long as symbolic\n\n" + table(tables["speed"], peers), flush=True)
+            print("\nOne call, median; in brackets: times as long as symbolic\n")
+            print(table(tables["speed"], peers), flush=True)
         others = [p for p in peers if p != "numpy"]
         tables["compile"] = compile_rows(others, options.threads, min(options.rounds, 3), options.only)
         if options.only in "import":

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: test lint demo clean
+.PHONY: test lint demo bench clean
 
 $(VENV)/.stamp-test: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -11,7 +11,7 @@ $(VENV)/.stamp-test: setup.cfg pyproject.toml
 	touch $@
 
 lint: $(VENV)/.stamp-test
-	$(BIN)/ruff check symbolic tests examples
+	$(BIN)/ruff check symbolic tests examples benchmarks
 	$(BIN)/mypy
 
 test: lint
@@ -25,5 +25,13 @@ $(VENV)/.stamp-demo: setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[examples]"
 	touch $@
 
+bench: .venv-bench/.stamp
+	.venv-bench/bin/python benchmarks/run.py
+
+.venv-bench/.stamp: setup.cfg pyproject.toml
+	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --editable ".[bench]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-bench build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -57,7 +57,7 @@ def report(train: symbolic.Function, weights: Sequence[symbolic.SharedVariable],
     print(f"one step, verified against NumPy: {ours * 1e6:.0f} µs; by hand in NumPy {numpys * 1e6:.0f} µs, "
           f"{numpys / ours:.1f} times as long")
     print(f"C source of the step: {train.source_path}", flush=True)
-    subprocess.run([sys.executable, "-m", "symbolic.cli", "list"], check=True)
+    subprocess.run([sys.executable, "-m", "symbolic.cli", "list", "--limit", "8"], check=True)
 
 
 def compile_seconds() -> tuple[float, float]:

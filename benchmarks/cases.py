@@ -1,0 +1,95 @@
+"""What is measured: expressions that every peer spells alike, and training steps that each peer writes its own way."""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case.
+
+    Attributes
+    ----------
+    kind : {'expression', 'softmax', 'train'}
+    name : str
+    shapes : tuple of shapes
+        Of the inputs of an expression.
+    dtype : str
+    body : callable
+        ``body(m, *inputs)`` with `m` a namespace such as numpy gives the outputs.
+    sizes, batch, momentum :
+        Of a training step.
+    base : bool
+        Also time ``numpy.add(x, 1.0)`` in the same process.
+    rtol : float
+        How far results may be from NumPy's, in units of the largest element.
+    """
+
+    name: str
+    kind: str = "expression"
+    shapes: tuple[tuple[int, ...], ...] = ()
+    dtype: str = "float32"
+    body: Callable[..., Sequence[Any]] | None = None
+    sizes: tuple[int, ...] = ()
+    batch: int = 0
+    momentum: float = 0.0
+    base: bool = False
+    rtol: float = 1e-5
+
+    def inputs(self) -> list[np.ndarray]:
+        """Return the inputs; for a training step, x and the labels."""
+        rng = np.random.default_rng(0)
+        if self.kind == "expression":
+            return [rng.normal(size=s).astype(self.dtype) for s in self.shapes]
+        rows, columns = self.shapes[0] if self.kind == "softmax" else (self.batch, self.sizes[0])
+        classes = columns if self.kind == "softmax" else self.sizes[-1]
+        return [rng.normal(size=(rows, columns)).astype("float32"), rng.integers(0, classes, size=rows)]
+
+    def start(self) -> list[np.ndarray]:
+        """Return W1, b1, W2, b2, ... at the start of training."""
+        rng = np.random.default_rng(1)
+        out = []
+        for n, m in zip(self.sizes, self.sizes[1:], strict=False):
+            out += [(rng.normal(size=(n, m)) * np.sqrt(2 / n)).astype("float32"), np.zeros(m, "float32")]
+        return out
+
+
+def sigmoid_tanh(m: Any, x: Any, y: Any) -> list[Any]:
+    """Return 1/(1+exp(-x))*tanh(y)+x**2."""
+    return [1 / (1 + m.exp(-x)) * m.tanh(y) + x**2]
+
+
+def twenty(m: Any, x: Any, y: Any) -> list[Any]:
+    """Return an expression of 20 operations: 14 of arithmetic and 6 functions."""
+    a = m.exp(-(x * x)) + y  # neg, mul, exp, add
+    b = m.tanh(a * 0.5) - x  # mul, tanh, sub
+    c = m.sqrt(b * b + 1)  # mul, add, sqrt
+    d = m.log(c + a * a)  # mul, add, log
+    e = m.sin(d) * m.cos(y)  # sin, cos, mul
+    return [(e + d) * c - a / c]  # add, mul, div, sub
+
+
+BIG, HUGE = (1_000_000,), (10_000_000,)
+RATE = 0.01
+MATRIX = ((4000, 2500),)
+ALL = [
+    Case("call: x+1, 4 float64", shapes=((4,),), dtype="float64", body=lambda m, x: [x + 1.0], base=True),
+    Case("call: 10 in, 10 out", shapes=((4,),) * 10, dtype="float64", body=lambda m, *xs: [x + 1.0 for x in xs], base=True),
+    Case("elementwise 1e6", shapes=(BIG, BIG), body=sigmoid_tanh),
+    Case("elementwise 1e7", shapes=(HUGE, HUGE), body=sigmoid_tanh),
+    Case("20 operations 1e6", shapes=(BIG, BIG), body=twenty, rtol=1e-4),
+    Case("sum all 1e7", shapes=MATRIX, body=lambda m, x: [x.sum()], rtol=1e-3),
+    Case("sum axis 0", shapes=MATRIX, body=lambda m, x: [x.sum(axis=0)], rtol=1e-4),
+    Case("sum axis 1", shapes=MATRIX, body=lambda m, x: [x.sum(axis=1)], rtol=1e-4),
+    Case("max all 1e7", shapes=MATRIX, body=lambda m, x: [x.max()]),
+    Case("mean and var axis 1", shapes=MATRIX, body=lambda m, x: [x.mean(axis=1), m.var(x, 1)], rtol=1e-4),
+    Case("softmax loss+grad 512x10000", "softmax", shapes=((512, 10000),), rtol=1e-4),
+    Case("net 64-1000-100-10, batch 64", "train", sizes=(64, 1000, 100, 10), batch=64, rtol=1e-3),
+    Case("net 784-512-512-10, batch 128, momentum", "train", sizes=(784, 512, 512, 10), batch=128, momentum=0.9, rtol=1e-3),
+]
+COMPILED = [ALL[0], ALL[-2], ALL[-1]]
+MEMORY = [c for c in ALL if c.name.startswith(("elementwise 1e7", "softmax", "net 784"))]

@@ -1,0 +1,60 @@
+"""PyTorch, eager, without gradient tracking where none is needed."""
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from cases import RATE, Case
+
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
+m = SimpleNamespace(exp=torch.exp, tanh=torch.tanh, sqrt=torch.sqrt, log=torch.log, sin=torch.sin, cos=torch.cos,
+                    var=lambda x, axis: torch.var(x, axis, correction=0))
+
+
+def describe() -> str:
+    """Return version and BLAS."""
+    blas = [s.strip(" -") for s in torch.__config__.show().splitlines() if "Math Kernel" in s or "BLAS" in s]
+    return f"PyTorch {torch.__version__} eager, {torch.get_num_threads()} threads, BLAS {blas[0][:60] if blas else 'unknown'}"
+
+
+def prepare(case: Case) -> tuple[Callable[[], Any], Callable[[], list[np.ndarray]]]:
+    """Return a function that does the work once, and one that returns the state or results after it."""
+    inputs = [torch.from_numpy(a) for a in case.inputs()]
+    if case.kind == "expression":
+        assert case.body is not None
+        body = case.body
+
+        @torch.inference_mode()
+        def run() -> Any:
+            return body(m, *inputs)
+
+        return run, (lambda: [r.numpy() for r in run()])
+    x, y = inputs
+    if case.kind == "softmax":
+        x.requires_grad_()
+
+        def both() -> Any:
+            loss = torch.nn.functional.cross_entropy(x, y)
+            return loss, *torch.autograd.grad(loss, x)
+
+        return both, (lambda: [r.detach().numpy() for r in both()])
+    weights = [torch.from_numpy(w).requires_grad_() for w in case.start()]
+    optimizer = torch.optim.SGD(weights, lr=RATE, momentum=case.momentum)
+
+    def step() -> Any:
+        h = x
+        for i in range(0, len(weights), 2):
+            h = torch.addmm(weights[i + 1], h, weights[i])
+            if i < len(weights) - 2:
+                h = torch.relu(h)
+        loss = torch.nn.functional.cross_entropy(h, y)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step, (lambda: [w.detach().numpy() for w in weights])

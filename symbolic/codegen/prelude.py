@@ -29,7 +29,8 @@ def needs_math(text: str) -> bool:
     """
     text = re.sub(r"/\*.*?\*/", "", text)
     called = set(re.findall(r"(?<![>\w])([a-z][a-z0-9_]*)\(", text)) - _OURS
-    return any(not name.startswith(("k_", "sym_", "mem")) for name in called) or bool(re.search(r"NAN|INFINITY|sym_(mod|floordiv)f?\(", text))
+    helped = re.search(r"NAN|INFINITY|sym_(mod|floordiv)f?\(", text)
+    return helped is not None or any(not name.startswith(("k_", "sym_", "mem")) for name in called)
 
 
 def prelude(text: str) -> str:

@@ -17,8 +17,9 @@ m = SimpleNamespace(exp=pt.exp, tanh=pt.tanh, sqrt=pt.sqrt, log=pt.log, sin=pt.s
 def describe() -> str:
     """Return version and BLAS."""
     c = pytensor.config
-    return (f"PyTensor {pytensor.__version__}, mode {c.mode}, linker {type(pytensor.compile.mode.get_default_mode().linker).__name__}, openmp {c.openmp}, "
-            f"BLAS {getattr(c, 'blas__ldflags', '') or 'of SciPy'}")
+    linker = type(pytensor.compile.mode.get_default_mode().linker).__name__
+    return (f"PyTensor {pytensor.__version__}, mode {c.mode}, linker {linker}, openmp {c.openmp}, BLAS "
+            f"{getattr(c, 'blas__ldflags', '') or 'of SciPy'}")
 
 
 def loss_of(z: Any, y: Any) -> Any:

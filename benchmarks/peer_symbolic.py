@@ -10,6 +10,8 @@ from cases import RATE, Case
 
 import symbolic
 import symbolic.tensor as T
+from symbolic.codegen.compiler import find_compiler
+from symbolic.codegen.native import entry
 
 m = SimpleNamespace(exp=T.exp, tanh=T.tanh, sqrt=T.sqrt, log=T.log, sin=T.sin, cos=T.cos, var=lambda x, axis: x.var(axis=axis))
 
@@ -17,6 +19,13 @@ m = SimpleNamespace(exp=T.exp, tanh=T.tanh, sqrt=T.sqrt, log=T.log, sin=T.sin, c
 def describe() -> str:
     """Return version and BLAS."""
     return f"symbolic, BLAS OpenBLAS of NumPy {np.__version__}, SYMBOLIC_THREADS={symbolic.config.threads}"
+
+
+def setup() -> None:
+    """Build what is built once for a Python: the extension, and what is known of the compiler."""
+    compiler = find_compiler()
+    assert compiler is not None
+    entry(compiler)
 
 
 def network(h: Any, y: Any, weights: list[Any]) -> Any:

@@ -109,8 +109,13 @@ def import_seconds(peer: str, env: dict[str, str]) -> tuple[float, str]:
 
 
 def compile_rows(peers: list[str], threads: int, rounds: int, only: str) -> list[Row]:
-    """Return cold and warm compile times: the first process finds empty caches, the second what the first left."""
+    """Return cold and warm compile times: the first process finds empty caches, the second what the first left.
+
+    What `symbolic` builds once for a Python (its extension, what it learns of the compiler) is built before, and is a
+    row of its own.
+    """
     rows = []
+    setup: list[float] = []
     for case in cases.COMPILED:
         if only not in (label := f"compile {case.name}"):
             continue
@@ -119,6 +124,9 @@ def compile_rows(peers: list[str], threads: int, rounds: int, only: str) -> list
         for _ in range(rounds):
             for peer in peers:
                 with tempfile.TemporaryDirectory() as cache:
+                    if peer == "symbolic":
+                        value, _ = once(peer, environment(threads, cache), "setup", case.name)
+                        setup += [] if value is None else [value]
                     for heat in ("cold", "warm"):
                         value, error = once(peer, environment(threads, cache), "compile", case.name)
                         if value is None:
@@ -128,6 +136,9 @@ def compile_rows(peers: list[str], threads: int, rounds: int, only: str) -> list
         for heat in ("cold", "warm"):
             medians = {p: (None, errors[p]) if p in errors else (statistics.median(samples[p, heat]), "") for p in peers}
             rows.append(single(f"{label}, {heat}", peers, medians.__getitem__))
+    if setup:
+        rows.append({"case": "built once for a Python", "seconds": {"symbolic": statistics.median(setup)}, "base": {},
+                     "errors": {}})
     return rows
 
 

@@ -1,6 +1,6 @@
 """One peer in a process of its own: answers requests, a JSON object a line, until its input ends.
 
-``worker.py PEER`` serves; ``worker.py PEER compile CASE`` and ``worker.py PEER memory CASE`` print one number.
+``worker.py PEER`` serves; ``worker.py PEER WHAT CASE`` prints one number, where WHAT is ``setup``, ``compile`` or ``memory``.
 """
 from __future__ import annotations
 
@@ -85,7 +85,11 @@ def main() -> None:
         serve(peer)
         return
     case = next(c for c in cases.ALL if c.name == sys.argv[3])
-    if sys.argv[2] == "compile":
+    if sys.argv[2] == "setup":
+        started = time.perf_counter()
+        peer.setup()
+        print(time.perf_counter() - started)
+    elif sys.argv[2] == "compile":
         started = time.perf_counter()
         run, _ = peer.prepare(case)
         run()

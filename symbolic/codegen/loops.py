@@ -13,8 +13,8 @@ from symbolic.scalar import COMBINERS, Expr, Part, const, cost, sym, toposort
 PARTS = 64
 #: elements from which a reduction over everything is done in parts
 WORTH_PARTS = 16384
-#: columns that one pass of a reduction across rows accumulates: 4 KiB of float64, which stays in L1
-BLOCK = 512
+#: columns that one pass of a reduction across rows accumulates: 16 KiB of float64, which stays in L1
+BLOCK = 2048
 
 
 @dataclass(frozen=True)

@@ -215,6 +215,11 @@ class Op:
         """Name shown to users."""
         return type(self).__name__.lower()
 
+    @property
+    def stable(self) -> bool:
+        """Whether its meaning changes only with this package, so that a compiled function may be found by its name."""
+        return type(self).__module__.partition(".")[0] == "symbolic"
+
     def props(self) -> tuple:
         """Return the values of ``__props__``."""
         return tuple(getattr(self, p) for p in self.__props__)

@@ -25,6 +25,16 @@ def test_the_readme_example_prints_what_it_shows(tmp_path):
     assert out.getvalue() == shown
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda p: p.name)
+def test_the_code_of_a_page_runs(page, tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    script = tmp_path / f"{page.stem}.py"
+    script.write_text("\n".join(blocks))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False,
+                          env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_demo_learns_real_digits(tmp_path):
     pytest.importorskip("sklearn")
     done = subprocess.run([sys.executable, str(ROOT / "examples" / "digits_mlp.py"), "--plot", str(tmp_path / "digits.png")],

@@ -15,6 +15,9 @@ import pytest
 import symbolic
 import symbolic.tensor as T
 from symbolic.codegen.cache import Cache
+from symbolic.graph import Op
+from symbolic.ops.elementwise import ROWS, row
+from symbolic.scalar import IndexLambda, axis, dim, load
 
 #: builds function number argv[1] and checks it against NumPy
 WORKER = """
@@ -137,6 +140,33 @@ def test_a_large_program_is_compiled_in_parallel_units(cache, monkeypatch):
     wanted = [np.exp(a).sum(0), np.tanh(a).sum(1), np.sin(a.T), np.cos(a).max()]
     for got, want in zip(f(a), wanted, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-14)
+
+
+def test_a_users_op_that_changed_its_meaning_is_not_found_by_its_name(cache):
+    def scale(by):
+        class Scale(Op):
+            name = "scale"
+
+            def infer_type(self, t):
+                return (t,)
+
+            def infer_shape(self, t):
+                return ((dim(0, 0),),)
+
+            def compute(self, t):
+                return IndexLambda(load(0, [axis(0)], t.dtype) * by)
+
+        return Scale()
+
+    x = T.vector("x")
+    for by in (2.0, 3.0):
+        assert symbolic.function([x], scale(by)(x))([1.0]) == [by]
+    try:
+        for body in (lambda x: x * 5, lambda x: x * 7):
+            ROWS.pop("fresh", None)
+            assert symbolic.function([x], row("fresh", body)(x))([1.0]) == [body(1.0)]
+    finally:
+        ROWS.pop("fresh", None)
 
 
 def test_errors_of_a_cached_function_name_the_line_of_today(cache):

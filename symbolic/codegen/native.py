@@ -100,7 +100,7 @@ def native(graph: FunctionGraph, updated: Sequence[int], title: str, loc: Source
     entry(compiler)
     key = function_key(graph, updated, compiler)
     store = _cache()
-    if store is not None and config.dump is None:
+    if store is not None and config.dump is None and _findable(graph):
         manifest = store.function(key)
         address = None if manifest is None else _link(store, manifest["units"])
         if manifest is not None and address is not None:
@@ -112,6 +112,11 @@ def function_key(graph: FunctionGraph, updated: Sequence[int], compiler: Compile
     """Return the name under which the cache keeps a function."""
     facts = [signature(graph), str(list(updated)), compiler.identity(), code_version(), str(config.openmp_threshold)]
     return sha256("\0".join(facts).encode()).hexdigest()[:32]
+
+
+def _findable(graph: FunctionGraph) -> bool:
+    """Whether the names of its ops say what they do; users' own may mean something else than they did."""
+    return all(node.op.stable for node in graph.nodes)
 
 
 def _cache() -> Cache | None:

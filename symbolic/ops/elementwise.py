@@ -5,6 +5,7 @@ function, add a row to `ops/functions.py` and name its oracle in `tests/oracles.
 """
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,8 @@ class Row:
         Interval that tests draw arguments from.
     pullback : callable or None
         ``pullback(inputs, output, g)`` where partials aren't enough (complex values).
+    home : str
+        The module that defined it.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Row:
     doc: str = ""
     domain: tuple[float, float] = (-3.0, 3.0)
     pullback: Callable[..., Sequence[Any]] | None = None
+    home: str = "symbolic"
 
     @property
     def __doc__(self) -> str:  # type: ignore[override]
@@ -86,7 +90,7 @@ def row(name: str, body: Callable[..., Expr], d: Callable[..., Sequence[Any]] | 
         pullback: Callable[..., Sequence[Any]] | None = None) -> Row:
     """Define an elementwise function and add it to the registry."""
     nin = body.__code__.co_argcount if nin is None else nin
-    made = Row(name, body, nin, d, kind, doc, domain, pullback)
+    made = Row(name, body, nin, d, kind, doc, domain, pullback, sys._getframe(1).f_globals["__name__"])
     if name in ROWS:
         raise ValueError(f"elementwise function {name!r} is defined twice")
     ROWS[name] = made
@@ -105,6 +109,10 @@ class Elementwise(Op):
     @property
     def name(self) -> str:
         return self.fn
+
+    @property
+    def stable(self) -> bool:
+        return super().stable and self.row.home.partition(".")[0] == "symbolic"
 
     def __str__(self) -> str:
         return self.fn

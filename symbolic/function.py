@@ -99,8 +99,7 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | None = None
     structure, outs = _outputs(outputs)
     pairs = _updates(updates)
     arguments = [_argument(i, allow_input_downcast) for i in ins]
-    _check_used(ins, inputs_of(outs + [u for _, u in pairs] + [i.update for i in ins if i.update is not None]),
-                on_unused_input or config.on_unused_input)
+    used = inputs_of(outs + [u for _, u in pairs] + [i.update for i in ins if i.update is not None])
     replace = _replacements(givens, ins)
     for i, a in zip(ins, arguments, strict=True):
         if a.state is not None:
@@ -116,6 +115,7 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | None = None
             raise errors.MissingInputError(errors.message(
                 "function", f"the graph needs {describe(v)}, which isn't among the inputs", (), v.loc or loc,
                 "add it to the inputs, or replace it with givens"))
+    _check_used(ins, used, on_unused_input or config.on_unused_input)
     shareds = [v for v in leaves if isinstance(v, SharedVariable)]
     shareds += [s for s, _ in pairs if s not in shareds]
     label = name or (f"{loc.file.rsplit('/', 1)[-1]}:{loc.line}" if loc else "function")
@@ -200,38 +200,64 @@ def _check_inputs(ins: Sequence[In]) -> None:
 
 def _outputs(outputs: Any) -> tuple[Any, list[Variable]]:
     def unwrap(o: Any) -> Variable:
-        return o.variable if isinstance(o, Out) else as_tensor_variable(o)
+        if isinstance(o, Out):
+            o = o.variable
+        if isinstance(o, (list, tuple, dict, Function)):
+            raise TypeError(errors.message(
+                "function", f"an output must be a symbolic variable, got {type(o).__name__} {o!r}", (), caller(),
+                "outputs is one variable, a flat list or tuple of them, or a dict with str keys"))
+        return as_tensor_variable(o)
 
     if outputs is None:
         return (), []
     if isinstance(outputs, dict):
+        for key in outputs:
+            if not isinstance(key, str):
+                raise TypeError(errors.message("function", f"the keys of outputs must be str, got {key!r}", (), caller()))
         return list(outputs), [unwrap(o) for o in outputs.values()]
     if isinstance(outputs, (list, tuple)):
         return (), [unwrap(o) for o in outputs]
     return None, [unwrap(outputs)]
 
 
-def _pairs(given: Any) -> list[tuple[Any, Any]]:
+def _pairs(given: Any, what: str = "givens") -> list[tuple[Any, Any]]:
     if given is None:
         return []
-    return list(given.items()) if isinstance(given, dict) else [(k, v) for k, v in given]
+    if isinstance(given, dict):
+        return list(given.items())
+    try:
+        return [(k, v) for k, v in given]
+    except (TypeError, ValueError):
+        raise TypeError(errors.message("function", f"{what} must be a dict or a list of pairs, got {given!r}", (),
+                                       caller())) from None
 
 
 def _updates(updates: Any) -> list[tuple[SharedVariable, Variable]]:
     out: list[tuple[SharedVariable, Variable]] = []
-    for key, value in _pairs(updates):
+    for key, value in _pairs(updates, "updates"):
         if not isinstance(key, SharedVariable):
-            raise errors.UpdateError(f"function: only shared variables can be updated, got {key!r}")
+            shown = describe(key) if isinstance(key, Variable) else repr(key)
+            raise errors.UpdateError(errors.message(
+                "function", f"only shared variables can be updated, got {shown}", (),
+                (key.loc if isinstance(key, Variable) else None) or caller(),
+                "updates has pairs (shared variable, new value); symbolic.shared(value) makes one"))
         if any(key is k for k, _ in out):
-            raise errors.UpdateError(f"function: {key} is updated twice")
-        new = as_tensor_variable(value)
-        if isinstance(new, Constant) and not isinstance(value, Variable):
-            new = as_tensor_variable(key.type.filter(value))
+            raise errors.UpdateError(errors.message("function", f"{describe(key)} is updated twice", (), caller(),
+                                                    "join both into one expression: every update sees the old values"))
+        try:
+            new = as_tensor_variable(value)
+            if isinstance(new, Constant) and not isinstance(value, Variable):
+                new = as_tensor_variable(key.type.filter(value))
+        except errors.SymbolicError as error:
+            text, _, hint = str(error).partition("\nhint: ")
+            raise type(error)(f"function: the update of {describe(key)}: {text}\nhint: "
+                              f"{hint or 'the new value must fit ' + str(key.type)}") from None
         fits = all(n is None or n == m for n, m in zip(key.type.shape, new.type.shape, strict=False))
         if new.dtype != key.dtype or new.ndim != key.ndim or not fits:
+            how = f".astype({key.dtype!r}) changes the dtype" if new.dtype != key.dtype else "the number of axes must stay"
             raise errors.UpdateError(errors.message(
-                "function", f"the update of {describe(key)} has type {new.type}", (), new.loc or key.loc,
-                f"bring it to {key.type}, with .astype({key.dtype!r}) for the dtype"))
+                "function", f"the update of {describe(key)} has type {new.type}", (), new.loc or key.loc or caller(),
+                f"bring it to {key.type}: {how}"))
         out.append((key, new))
     return out
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from symbolic import errors
 from symbolic.graph import Variable
+from symbolic.source import caller
 from symbolic.types import TensorType
 
 
@@ -136,10 +137,12 @@ def shared(value: Any, name: str | None = None, strict: bool = False, allow_down
     (2, 3)
     """
     if isinstance(value, Variable):
-        raise errors.ConversionError(f"shared() needs a value, got the symbolic variable {value}")
+        raise errors.ConversionError(errors.message("shared", f"needs a value, got the symbolic variable {value}", (),
+                                                    caller(), "a function computes its value"))
     array = np.asarray(value, dtype=dtype)
     if array.dtype.kind not in "biufc":
-        raise errors.ConversionError(f"shared() needs numbers, got {type(value).__name__} of dtype {array.dtype}")
+        raise errors.ConversionError(errors.message(
+            "shared", f"needs numbers, got {type(value).__name__} of dtype {array.dtype}", (), caller()))
     shape = tuple(broadcastable) if broadcastable is not None else (None,) * array.ndim
     made = TensorType(array.dtype.name, shape)
     made.filter(array)

@@ -174,7 +174,7 @@ W = symbolic.shared(np.ones(2), "w")
     (lambda: symbolic.function([X], X)("a"), TypeError, "isn't numeric"),
     (lambda: symbolic.function([X.astype("float32"), X], X, on_unused_input="ignore")(np.ones(1), np.ones(1)),
      TypeError, "would lose precision"),
-    (lambda: symbolic.shared("a"), TypeError, "needs numbers"),
+    (lambda: symbolic.shared("a"), TypeError, "shared: needs numbers"),
     (lambda: W.set_value(np.ones((2, 2))), ValueError, "expected 1 dimensions"),
     (lambda: symbolic.grad(X, X), ValueError, "cost must be a scalar"),
     (lambda: symbolic.grad(Variable(TensorType("float64", ())), X), ValueError, "doesn't depend on x"),

@@ -22,7 +22,7 @@ from symbolic.errors import (
 )
 
 X = T.fmatrix("X")
-V, I = T.dvector("V"), T.lvector("I")
+V, I = T.dvector("V"), T.lvector("I")  # noqa: E741 (names as the messages show them)
 W = T.tensor("float32", (784, 10), name="W")
 Z = T.tensor("float32", (None, 748), name="Z")
 S = symbolic.shared(np.ones(3), "S")

@@ -25,7 +25,7 @@ def environment(threads: int, cache: str) -> dict[str, str]:
     n = str(threads)
     return os.environ | {
         "OMP_NUM_THREADS": n, "OPENBLAS_NUM_THREADS": n, "MKL_NUM_THREADS": n, "NUMBA_NUM_THREADS": n, "SYMBOLIC_THREADS": n,
-        "SYMBOLIC_CACHE_DIR": f"{cache}/symbolic", "JAX_PLATFORMS": "cpu",
+        "SYMBOLIC_CACHE_DIR": f"{cache}/symbolic", "JAX_PLATFORMS": "cpu", "PYTHONDONTWRITEBYTECODE": "",
         "JAX_COMPILATION_CACHE_DIR": f"{cache}/jax", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1", "NUMBA_CACHE_DIR": f"{cache}/numba",
         "PYTENSOR_FLAGS": f"base_compiledir={cache}/pytensor,openmp={threads > 1}"}

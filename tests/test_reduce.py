@@ -237,3 +237,34 @@ def test_second_derivative_of_a_product():
     a = np.array([1.5, 2, 3])
     want = [sum(v[j] * np.prod(np.delete(a, [i, j])) for j in range(3) if j != i) for i in range(3)]
     np.testing.assert_allclose(evaluate([h], {x: a})[0], want)
+
+
+@pytest.mark.parametrize("a", [[2, 3, 0], [2, 0, 0], [0, 0, 0], [1, 2, 3], [2, 0, 3, 4]])
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+def test_derivatives_of_a_product_with_zeros_to_third_order(a, mode):
+    x = tensor(1)
+    first = symbolic.grad(x.prod(), x)
+    second = symbolic.grad(first.sum(), x)
+    third = symbolic.grad((second**2).sum(), x)
+    f = symbolic.function([x], [first, second, third], mode=mode)
+    a = np.array(a, float)
+    n = range(len(a))
+    np.testing.assert_allclose(f(a)[0], [np.prod(np.delete(a, i)) for i in n])
+    np.testing.assert_allclose(f(a)[1], [sum(np.prod(np.delete(a, [i, j])) for j in n if j != i) for i in n])
+    step = 1e-5 * np.eye(len(a))
+    central = [((f(a + e)[1] ** 2).sum() - (f(a - e)[1] ** 2).sum()) / 2e-5 for e in step]
+    np.testing.assert_allclose(f(a)[2], central, atol=1e-6 * max(1, np.abs(central).max()))
+
+
+def test_second_derivative_of_a_product_over_outer_and_inner_axes():
+    x = tensor(3)
+    g = symbolic.grad(x.prod(axis=(0, 2)).sum(), x)
+    f = symbolic.function([x], [(g**2).sum(), symbolic.grad((g**2).sum(), x)])
+    a = np.random.default_rng(0).integers(-2, 3, size=(2, 3, 2)).astype(float)
+    want = np.zeros_like(a)
+    for i in np.ndindex(a.shape):
+        up, down = a.copy(), a.copy()
+        up[i] += 1e-5
+        down[i] -= 1e-5
+        want[i] = (f(up)[0] - f(down)[0]) / 2e-5
+    np.testing.assert_allclose(f(a)[1], want, atol=1e-6 * np.abs(want).max())

@@ -274,7 +274,7 @@ class Fusion:
 
     def _group(self) -> None:
         table: dict[tuple, Group] = {}
-        steps: list[tuple[int, int, object]] = []
+        steps: list[tuple[int, int, int, object]] = []
         for k in self.order:
             d = self.defs[k]
             if d.kind in ("map", "reduce"):
@@ -282,11 +282,12 @@ class Fusion:
                 if key not in table:
                     split = self.split.get(self.home[k][0], len(self.home[k][0])) if len(self.home[k]) == 1 else -1
                     table[key] = Group(self.depth[k], self.home[k], split)
-                    steps.append((self.depth[k], len(steps), table[key]))
+                    steps.append((self.depth[k], 2, len(steps), table[key]))
                 self._join(table[key], d)
             elif d.kind not in ("input", "const"):
-                steps.append((self.depth[k], len(steps), d))
-        self.steps = [s for _, _, s in sorted(steps, key=lambda t: t[:2])]
+                # within a depth, readers of a view and what a check protects come after them
+                steps.append((self.depth[k], {"view": 0, "check": 1}.get(d.kind, 2), len(steps), d))
+        self.steps = [s for _, _, _, s in sorted(steps, key=lambda t: t[:3])]
         for g in table.values():
             inside = set(g.items)
             for k in g.items:

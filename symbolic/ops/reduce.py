@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
-from symbolic.graph import Constant, Op, Variable, as_tensor_variable, constant, describe
+from symbolic.gradient import pullbacks
+from symbolic.graph import Constant, Op, Variable, as_tensor_variable, clone_replace, constant, describe
 from symbolic.ops import functions as f
+from symbolic.ops.create import arange
 from symbolic.ops.elementwise import cast_to, match_dtype
 from symbolic.ops.extents import Shape_i, extents
 from symbolic.ops.shape import dimshuffle, reshape
@@ -23,13 +25,13 @@ from symbolic.types import TensorType, is_complex, is_discrete, real_of, to_floa
 class Reduction:
     """One reduction: how values join, the dtype of the result, the cotangent of the operand.
 
-    ``pullback(x, y, g)`` gets result and cotangent with the reduced axes kept at extent 1.
+    ``pullback(x, y, g, axes)`` gets result and cotangent with the reduced axes kept at extent 1.
     """
 
     name: str
     combiner: str
     dtype: Callable[[str], str]
-    pullback: Callable[[Variable, Variable, Variable], Variable | None]
+    pullback: Callable[[Variable, Variable, Variable, tuple[int, ...]], Variable | None]
     empty: bool = True
 
 
@@ -40,23 +42,63 @@ def _wide(dtype: str) -> str:
     return "uint64" if dtype.startswith("uint") else dtype
 
 
-def _prod_pullback(x: Variable, y: Variable, g: Variable) -> Variable:
-    # y/x is 0/0 where x is 0: there the gradient is the product of the others, and 0 if another one is 0 too
-    zero = f.eq(x, 0)
-    axes = tuple(a for a in range(x.ndim) if y.type.shape[a] == 1 and x.type.shape[a] != 1)
-    others = prod(f.switch(zero, 1.0, x), axis=axes, keepdims=True)
-    zeros = sum(cast_to(zero, "int64"), axis=axes, keepdims=True)
-    alone = f.switch(f.eq(zeros, 1), others, 0.0)
-    return g * f.switch(zero, alone, f.switch(f.eq(zeros, 0), y / f.switch(zero, 1.0, x), 0.0))
+class ProductOfOthers(Op):
+    """For each element, the product of all others along some axes: the derivative of a product.
+
+    It is computed from the product and the number of zeros, in linear time; but that formula has branches, so the
+    derivative is taken of one without: products of rows of an n by n array with ones on its diagonal.
+    """
+
+    __props__ = ("axes",)
+    name = "product_of_others"
+
+    def __init__(self, axes: Sequence[int]) -> None:
+        self.axes = tuple(axes)
+
+    def infer_type(self, *types: TensorType) -> tuple[TensorType, ...]:
+        return types
+
+    def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
+        return (tuple(dim(0, a) for a in range(types[0].ndim)),)
+
+    def expand(self, *inputs: Variable) -> Sequence[Variable]:
+        x = inputs[0]
+        zero = f.eq(x, 0)
+        one, none = (constant(np.asarray(n, x.dtype)) for n in (1, 0))
+        others = prod(f.switch(zero, one, x), axis=self.axes, keepdims=True, dtype=x.dtype)
+        zeros = sum(cast_to(zero, "int64"), axis=self.axes, keepdims=True)
+        alone = f.switch(f.eq(zeros, 1), others, none)
+        return [f.switch(zero, alone, f.switch(f.eq(zeros, 0), others / f.switch(zero, one, x), none))]
+
+    def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
+                 gouts: Sequence[Variable | None]) -> list[Variable | None]:
+        g = gouts[0]
+        if g is None:
+            return [None]
+        x = Variable(inputs[0].type)
+        kept = [a for a in range(x.ndim) if a not in self.axes]
+        order = [*kept, *self.axes]
+        shape = [extents(x)[a] for a in order]
+        n: Any = constant(1, dtype="int64")
+        for k in shape[len(kept):]:
+            n = n * k
+        flat = reshape(dimshuffle(x, *order), [*shape[:len(kept)], n], ndim=len(kept) + 1)
+        i = arange(n)
+        diagonal = f.eq(dimshuffle(i, 0, "x"), dimshuffle(i, "x", 0))
+        rows = f.switch(diagonal, constant(np.asarray(1, x.dtype)), dimshuffle(flat, *range(len(kept)), "x", len(kept)))
+        others = reshape(prod(rows, axis=-1, dtype=x.dtype), shape, ndim=x.ndim)
+        back = dimshuffle(others, *(order.index(a) for a in range(x.ndim)))
+        found = pullbacks({back: g}, [x]).get(x)
+        return [None if found is None else clone_replace([found], {x: inputs[0]})[0]]
 
 
 _ROWS = (
-    Reduction("sum", "add", _wide, lambda x, y, g: f.second(x, g)),
-    Reduction("prod", "mul", _wide, _prod_pullback),
-    Reduction("max", "max", lambda d: d, lambda x, y, g: g * f.eq(x, y), empty=False),
-    Reduction("min", "min", lambda d: d, lambda x, y, g: g * f.eq(x, y), empty=False),
-    Reduction("all", "and", lambda d: "bool", lambda x, y, g: None),
-    Reduction("any", "or", lambda d: "bool", lambda x, y, g: None),
+    Reduction("sum", "add", _wide, lambda x, y, g, axes: f.second(x, g)),
+    Reduction("prod", "mul", _wide, lambda x, y, g, axes: ProductOfOthers(axes)(x) * g),
+    Reduction("max", "max", lambda d: d, lambda x, y, g, axes: f.eq(x, y) * g, empty=False),
+    Reduction("min", "min", lambda d: d, lambda x, y, g, axes: f.eq(x, y) * g, empty=False),
+    Reduction("all", "and", lambda d: "bool", lambda x, y, g, axes: None),
+    Reduction("any", "or", lambda d: "bool", lambda x, y, g, axes: None),
 )
 #: Every reduction by name: tests are generated from it.
 REDUCTIONS: dict[str, Reduction] = {r.name: r for r in _ROWS}
@@ -110,7 +152,7 @@ class Reduce(Op):
         x, g = inputs[0], gouts[0]
         if g is None or is_discrete(x.dtype):
             return [None]
-        found = self.row.pullback(x, _keep(outputs[0], self.axes, x.ndim), _keep(g, self.axes, x.ndim))
+        found = self.row.pullback(x, _keep(outputs[0], self.axes, x.ndim), _keep(g, self.axes, x.ndim), self.axes)
         return [None if found is None else match_dtype(found, x.dtype)]
 
 
@@ -217,7 +259,8 @@ def prod(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, ac
          no_zeros_in_input: bool = False) -> Variable:
     """Return the product along `axis`; arguments as for :func:`sum`.
 
-    The gradient is right where there are zeros; second derivatives are not, as in Theano.
+    Derivatives of every order are right where there are zeros; the second takes work and memory of the square of
+    the number of elements reduced.
 
     >>> prod([[1, 2], [3, 4]], axis=1).type
     TensorType(int64, (2,))

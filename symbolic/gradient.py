@@ -148,7 +148,7 @@ def _result(v: Variable, g: Variable | None, cost: Variable | None, disconnected
         return None
     dtype = TensorType("floatX").dtype if is_discrete(v.dtype) else v.dtype
     zero = constant(np.zeros((), dtype))
-    return zero if v.ndim == 0 else _fill(v, zero)
+    return zero if v.ndim == 0 else FILL[0](v, zero)
 
 
 def _all(cost: Variable) -> Iterable[Variable]:
@@ -156,12 +156,8 @@ def _all(cost: Variable) -> Iterable[Variable]:
         yield from node.inputs
 
 
-#: Set by `ops.functions`: an array of zeros in the shape of a variable.
-ZEROS: list[Any] = []
-
-
-def _fill(v: Variable, zero: Variable) -> Variable:
-    return ZEROS[0](v, zero)
+#: Filled by `ops.functions`: the second argument in the shape of the first.
+FILL: list[Any] = []
 
 
 def _complain(v: Variable, cost: Variable | None, how: str) -> None:

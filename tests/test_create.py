@@ -195,3 +195,16 @@ def test_a_step_of_zero_at_run_time(mode):
 def test_variables_are_not_equal_by_value():
     x: Variable = T.dscalar("x")
     assert x == x and x != T.dscalar("x") and len({x, x}) == 1
+
+
+def test_fill_has_the_dtype_of_the_value():
+    n, x = T.lvector("n"), T.fvector("x")
+    assert [T.fill(n, 0.5).dtype, T.fill(x, n.sum()).dtype, T.fill(x, np.float32(1)).dtype] == ["float64", "int64", "float32"]
+    assert symbolic.function([n], T.fill(n, 0.5))([1, 2]).tolist() == [0.5, 0.5]
+
+
+def test_zeros_for_what_the_cost_does_not_depend_on():
+    x, y = T.dmatrix("x"), T.fmatrix("y")
+    g = T.grad(x.sum(), [x, y], disconnected_inputs="ignore")
+    found = symbolic.function([x, y], g)(np.ones((2, 1)), np.ones((3, 2), "float32"))
+    assert found[1].dtype == "float32" and found[1].tolist() == np.zeros((3, 2)).tolist()

@@ -8,8 +8,9 @@ import numpy as np
 
 from symbolic import scalar
 from symbolic.errors import DTypeError
-from symbolic.graph import constant
-from symbolic.ops.elementwise import Row, row
+from symbolic.gradient import FILL
+from symbolic.graph import Variable, as_tensor_variable, constant
+from symbolic.ops.elementwise import Row, cast_to, row
 from symbolic.scalar import Expr, binary, const, isnan, select, unary
 from symbolic.types import is_complex, is_discrete, is_float
 
@@ -92,6 +93,19 @@ clip: Row = row("clip", lambda x, lo, hi: scalar.minimum(scalar.maximum(x, lo), 
            lambda x, lo, hi, y: (and_(ge(x, lo), le(x, hi)), and_(lt(x, lo), le(lo, hi)),
                                  gt(maximum(x, lo), hi)), doc="Limit to an interval.")
 second: Row = row("second", lambda x, y: y, lambda x, y, z: (None, 1), doc="The second argument, broadcast.")
+
+
+def fill(a: Any, b: Any) -> Variable:
+    """Return `b` broadcast to the shape of `a`, in the dtype of `b`.
+
+    >>> fill(constant([1, 2]), constant(0.5)).type
+    TensorType(float64, (2,))
+    """
+    value = as_tensor_variable(b)
+    return cast_to(second(a, value), value.dtype)
+
+
+FILL.append(fill)
 
 
 # ------------------------------------------------------------------------------- comparison and choice

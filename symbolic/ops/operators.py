@@ -191,7 +191,7 @@ _METHODS: dict[str, Callable] = {
     **{name: getattr(shape, name) for name in ("dimshuffle", "flatten", "ravel", "swapaxes", "squeeze")},
     **{name: getattr(create, name) for name in ("zeros_like", "ones_like")},
     "__getitem__": getitem, "__round__": lambda self, digits=None: round_(self), "astype": cast_to, "cast": cast_to,
-    "conjugate": f.conj, "log": nnet.log, "copy": copy, "diagonal": diagonal.diagonal, "dot": dot, "fill": f.second,
+    "conjugate": f.conj, "log": nnet.log, "copy": copy, "diagonal": diagonal.diagonal, "dot": dot, "fill": f.fill,
     "repeat": join.repeat, "round": round_, "take": take, "trace": diagonal.trace,
 }
 _PROPERTIES: dict[str, Callable] = {

@@ -78,6 +78,7 @@ from symbolic.ops.functions import (
     exp,
     exp2,
     expm1,
+    fill,
     floor,
     gamma,
     gammaln,
@@ -199,7 +200,6 @@ logical_and, logical_or, logical_xor, logical_not = and_, or_, xor, invert
 complex = complex_
 conjugate = conj
 divmod = divmod_
-fill = second
 floor_div = int_div
 greater, greater_equal, less, less_equal, equal, not_equal = gt, ge, lt, le, eq, neq
 isnan = isnan_

@@ -332,6 +332,8 @@ def constant(value: Any, name: str | None = None, ndim: int | None = None, dtype
     >>> constant(300).dtype, constant([1.5, 2]).type
     ('int16', TensorType(float64, (2,)))
     """
+    if isinstance(value, np.ma.MaskedArray):
+        raise _not_a_constant(value, "what is masked would be used; pass .filled(value)")
     if isinstance(value, (bool, int, float, complex)) and not isinstance(value, np.generic):
         data = np.asarray(value, dtype or weak_dtype(value))
     else:

@@ -139,6 +139,9 @@ def shared(value: Any, name: str | None = None, strict: bool = False, allow_down
     if isinstance(value, Variable):
         raise errors.ConversionError(errors.message("shared", f"needs a value, got the symbolic variable {value}", (),
                                                     caller(), "a function computes its value"))
+    if isinstance(value, np.ma.MaskedArray):
+        raise errors.ConversionError(errors.message("shared", "got a masked array: what is masked would be used", (),
+                                                    caller(), "pass .filled(value)"))
     array = np.asarray(value, dtype=dtype)
     if array.dtype.kind not in "biufc":
         raise errors.ConversionError(errors.message(

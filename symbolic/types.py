@@ -198,7 +198,8 @@ class TensorType:
         RankError, ShapeError
             If the rank or a known extent differs.
         """
-        array = data if isinstance(data, np.ndarray) else self._from_object(data, strict, allow_downcast)
+        plain = isinstance(data, np.ndarray) and not isinstance(data, np.ma.MaskedArray)
+        array = data if plain else self._from_object(data, strict, allow_downcast)
         if array.dtype != self.dtype:
             array = self._convert(array, strict, allow_downcast)
         if array.ndim != len(self.shape):
@@ -212,6 +213,8 @@ class TensorType:
     def _from_object(self, data: Any, strict: bool, allow_downcast: bool | None) -> np.ndarray:
         if strict:
             raise DTypeError(f"strict: expected an ndarray of {self}, got {type(data).__name__}")
+        if isinstance(data, np.ma.MaskedArray):
+            raise DTypeError(f"expected {self}, got a masked array: what is masked would be used; pass .filled(value)")
         weak = isinstance(data, (bool, int, float, complex)) and not isinstance(data, np.generic)
         try:
             array = np.asarray(data)

@@ -128,3 +128,11 @@ def test_a_static_extent_is_checked_at_the_call_and_at_set_value():
     with pytest.raises(ShapeError, match=r"set_value: expected extent 1 on axis 0.*fixed"):
         fixed.set_value(np.ones((2, 3)))
     assert fixed.get_value().shape == (1, 3)
+
+
+def test_a_masked_array_is_not_taken_for_its_data():
+    masked = np.ma.array([1.0, 2.0], mask=[0, 1])
+    for use in (lambda: symbolic.function([V], V.sum())(masked), lambda: symbolic.shared(masked), lambda: V + masked,
+                lambda: S.set_value(masked)):
+        with pytest.raises(TypeError, match=r"masked.*\.filled\(value\)|(?s:masked.*hint: pass .filled)"):
+            use()

@@ -332,7 +332,8 @@ def _examine(command: tuple[str, ...], cpu: str) -> Compiler | None:
     if asked is None:
         return None
     version = asked.splitlines()[0].strip() if asked.strip() else "unknown"
-    kind = "zig" if "ziglang" in command else "clang" if "clang" in asked else "gcc"
+    zig = "ziglang" in command or os.path.basename(command[0]).startswith("zig")
+    kind = "zig" if zig else "clang" if "clang" in asked else "gcc"
     with tempfile.TemporaryDirectory(prefix="symbolic-probe-") as folder:
         def works(source: str, *options: str) -> bool:
             file = os.path.join(folder, "probe.c")

@@ -182,7 +182,8 @@ def _compile(graph: FunctionGraph, updated: Sequence[int], title: str, loc: Sour
     done("build")
     manifest = {"key": key, "name": title, "file": loc and loc.file, "line": loc and loc.line, "units": units,
                 "libraries": [sha for sha, _ in units], "kernels": [k.name[2:] for k in program.kernels],
-                "stages": stages, "seconds": time.perf_counter() - started, "flags": flags(compiler),
+                "stages": [(name, 1e3 * s) for name, s in stages.items()], "seconds": time.perf_counter() - started,
+                "flags": flags(compiler),
                 "compiler": compiler.version, "cpu": compiler.cpu, "graph": graph_text(graph), "plan": plan_text(fusion)}
     if len(units) > 1:
         manifest["source"] = program.source()

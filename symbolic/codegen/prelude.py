@@ -51,5 +51,8 @@ def prelude(text: str) -> str:
     lines = [f"#include <{name}>" for name in sorted(includes)]
     sections = [body.strip("\n") for pattern, body in _SECTIONS if re.search(pattern, text)]
     vector = sorted(n for n in _VECTOR if re.search(rf"\b{n}f?\(", text))
+    integers = sorted(set(re.findall(r"sym_(?:floordiv|mod|pow)_([iu])(\d+)", text)))
     joined = "\n\n".join(["\n".join(lines), *sections, _RUNTIME.strip("\n")])
+    joined = joined.replace("SYM_INTEGERS", "\n".join(
+        f"SYM_INT({'u' if kind == 'u' else ''}int{bits}_t, {kind}{bits})" for kind, bits in integers))
     return joined.replace("SYM_VECTOR_FUNCTIONS", " ".join(f"SYM_SIMD1({n})" for n in vector)) + "\n"

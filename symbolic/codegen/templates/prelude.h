@@ -22,14 +22,7 @@
             if (k & 1) result *= base;                                                             \
         return (T)result;                                                                          \
     }
-SYM_INT(int8_t, i8)
-SYM_INT(int16_t, i16)
-SYM_INT(int32_t, i32)
-SYM_INT(int64_t, i64)
-SYM_INT(uint8_t, u8)
-SYM_INT(uint16_t, u16)
-SYM_INT(uint32_t, u32)
-SYM_INT(uint64_t, u64)
+SYM_INTEGERS
 
 /* when: sym_to_u64 */
 static inline uint64_t sym_to_u64(double x) { return x < 0 ? (uint64_t)(int64_t)x : (uint64_t)x; }

@@ -11,7 +11,7 @@ $(VENV)/.stamp-test: setup.cfg pyproject.toml
 	touch $@
 
 lint: $(VENV)/.stamp-test
-	$(BIN)/ruff check symbolic tests examples benchmarks
+	$(BIN)/ruff check symbolic lasagne_like tests examples benchmarks
 	$(BIN)/mypy
 
 test: lint

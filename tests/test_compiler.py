@@ -1,0 +1,107 @@
+"""Which compiler is taken, what is said when there is none, what is compiled with it."""
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import symbolic
+import symbolic.tensor as T
+from symbolic.codegen import compiler as c
+from symbolic.errors import CompileError
+
+HERE = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+
+
+@pytest.fixture(autouse=True)
+def fresh(tmp_path):
+    with symbolic.config.change_flags(cache_dir=str(tmp_path)):
+        yield
+
+
+def script(path, text: str) -> str:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@HERE
+def test_the_first_that_works_is_taken(tmp_path, monkeypatch):
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    script(folder / "cc", "exit 1")
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    found = c.find_compiler()
+    assert found is not None and found.command == ("gcc",) and found.kind == "gcc"
+
+
+def test_nothing_at_all_is_none_with_a_message_that_helps(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(c.importlib.util, "find_spec", lambda name: None)
+    assert c.find_compiler() is None
+    assert "apt install gcc" in c.no_compiler_message() and "symbolic-graph[compiler]" in c.no_compiler_message()
+
+
+def test_a_named_compiler_is_taken_or_refused_by_name(tmp_path):
+    with symbolic.config.change_flags(cc="no-such-cc"), pytest.raises(CompileError, match="'no-such-cc' isn't an executable"):
+        c.find_compiler()
+    broken = script(tmp_path / "broken", "exit 1")
+    with symbolic.config.change_flags(cc=broken), pytest.raises(CompileError, match=r"broken' doesn't compile.*\n.*SYMBOLIC_CC"):
+        c.find_compiler()
+
+
+@HERE
+def test_options_reach_the_compiler_and_its_words_reach_the_user():
+    with symbolic.config.change_flags(cc="gcc -fno-inline", cflags="-DEXTRA=1"):
+        found = c.find_compiler()
+        assert found.command == ("gcc", "-fno-inline") and "-DEXTRA=1" in c.flags(found)
+        library, = c.build(found, ["int extra(void) { return EXTRA; }"], ["extra"])
+        assert library.exists()
+        with pytest.raises(CompileError, match="(?s)bad.c.*expected.*command: gcc -fno-inline"):
+            c.build(found, ["int f("], ["bad"])
+    assert found.identity() != c.find_compiler().identity()
+
+
+@HERE
+def test_a_second_look_runs_no_process(monkeypatch):
+    first = c.find_compiler()
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(subprocess, "run", refuse)
+    assert c.find_compiler() == first
+
+
+@HERE
+def test_openmp_can_be_left_out():
+    found = c.find_compiler()
+    with symbolic.config.change_flags(openmp=False):
+        assert "-fopenmp" not in c.flags(found)
+        x = T.matrix("x")
+        f = symbolic.function([x], [T.exp(x).sum(), T.tanh(x)])
+    a = np.random.default_rng(0).normal(size=(300, 400))
+    np.testing.assert_allclose(f(a)[0], np.exp(a).sum(), rtol=1e-12)
+    assert "omp parallel" not in f.source
+
+
+@pytest.mark.parametrize("command", ["clang", f"{sys.executable} -m ziglang cc"])
+def test_other_compilers(command, tmp_path):
+    """Runs where they are installed."""
+    program = command.split()
+    if shutil.which(program[0]) is None or subprocess.run([*program, "--version"], capture_output=True, check=False).returncode:
+        pytest.skip(f"no {command} here")
+    code = ("import numpy as np, symbolic, symbolic.tensor as T\n"
+            "x, w = T.dmatrix('x'), symbolic.shared(np.ones((3, 3)))\n"
+            "f = symbolic.function([x], [T.tanh(T.dot(x, w)).sum(), T.nnet.softmax(x), x.max(axis=0)], updates=[(w, w * 2)])\n"
+            "a = np.arange(12.0).reshape(4, 3) / 10\n"
+            "r = f(a)\n"
+            "np.testing.assert_allclose(r[0], np.tanh(a @ np.ones((3, 3))).sum())\n"
+            "np.testing.assert_allclose(r[1], np.exp(a) / np.exp(a).sum(1, keepdims=True))\n"
+            "assert w.get_value()[0, 0] == 2 and 'int symbolic_run(' in f.source\n")
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {
+        "SYMBOLIC_CC": command, "SYMBOLIC_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))})

@@ -10,7 +10,7 @@ import numpy as np
 from symbolic import errors
 from symbolic.scalar import Check, Expr, IndexLambda, Scatter
 from symbolic.source import SourceLoc, caller
-from symbolic.types import TensorType, promote, weak_dtype
+from symbolic.types import TensorType, is_masked, promote, weak_dtype
 
 
 class Variable:
@@ -332,7 +332,7 @@ def constant(value: Any, name: str | None = None, ndim: int | None = None, dtype
     >>> constant(300).dtype, constant([1.5, 2]).type
     ('int16', TensorType(float64, (2,)))
     """
-    if isinstance(value, np.ma.MaskedArray):
+    if is_masked(value):
         raise _not_a_constant(value, "what is masked would be used; pass .filled(value)")
     if isinstance(value, (bool, int, float, complex)) and not isinstance(value, np.generic):
         data = np.asarray(value, dtype or weak_dtype(value))

@@ -10,7 +10,7 @@ import numpy as np
 from symbolic import errors
 from symbolic.graph import Variable
 from symbolic.source import caller
-from symbolic.types import TensorType
+from symbolic.types import TensorType, is_masked
 
 
 class Cell:
@@ -139,7 +139,7 @@ def shared(value: Any, name: str | None = None, strict: bool = False, allow_down
     if isinstance(value, Variable):
         raise errors.ConversionError(errors.message("shared", f"needs a value, got the symbolic variable {value}", (),
                                                     caller(), "a function computes its value"))
-    if isinstance(value, np.ma.MaskedArray):
+    if is_masked(value):
         raise errors.ConversionError(errors.message("shared", "got a masked array: what is masked would be used", (),
                                                     caller(), "pass .filled(value)"))
     array = np.asarray(value, dtype=dtype)

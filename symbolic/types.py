@@ -1,6 +1,7 @@
 """Types of values: dtype and what is known of the shape. Promotion rules live here and nowhere else."""
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -198,7 +199,7 @@ class TensorType:
         RankError, ShapeError
             If the rank or a known extent differs.
         """
-        plain = isinstance(data, np.ndarray) and not isinstance(data, np.ma.MaskedArray)
+        plain = isinstance(data, np.ndarray) and not is_masked(data)
         array = data if plain else self._from_object(data, strict, allow_downcast)
         if array.dtype != self.dtype:
             array = self._convert(array, strict, allow_downcast)
@@ -213,7 +214,7 @@ class TensorType:
     def _from_object(self, data: Any, strict: bool, allow_downcast: bool | None) -> np.ndarray:
         if strict:
             raise DTypeError(f"strict: expected an ndarray of {self}, got {type(data).__name__}")
-        if isinstance(data, np.ma.MaskedArray):
+        if is_masked(data):
             raise DTypeError(f"expected {self}, got a masked array: what is masked would be used; pass .filled(value)")
         weak = isinstance(data, (bool, int, float, complex)) and not isinstance(data, np.generic)
         try:
@@ -249,6 +250,12 @@ class TensorType:
         raise DTypeError(
             f"expected dtype {self.dtype}, got {array.dtype}, and converting would lose precision; convert it "
             f"yourself (.astype({self.dtype!r})) or pass allow_input_downcast=True to function()")
+
+
+def is_masked(x: Any) -> bool:
+    """Whether `x` is a masked array; without importing ``numpy.ma`` (15 ms), which then can't have made it."""
+    module = sys.modules.get("numpy.ma")
+    return module is not None and isinstance(x, module.MaskedArray)
 
 
 def _extent(n: Any) -> int | None:

@@ -63,7 +63,7 @@ class Renderer:
         kept, self.lets = self.lets, {}
         self._block([body], 1, {}, bounds)
         self.lets = kept
-        head = signature("static void", name, [*params, "int64_t begin", "int64_t end"])
+        head = signature("static __attribute__((noinline)) void", name, [*params, "int64_t begin", "int64_t end"])
         self.outlined.append(f"{head}\n{{\n" + "\n".join(self.lines) + "\n}\n\n")
         self.lines = outer
         count = self._expr(s.stop, names) if s.step == 1 else f"({self._expr(s.stop, names)} + {s.step - 1}) / {s.step}"

@@ -1,11 +1,13 @@
 """A symbolic graph compiler: expressions, their derivatives, and functions that compute them."""
+from symbolic import gradient
 from symbolic.config import config
+from symbolic.forward import Rop
 from symbolic.function import Function, In, Out, function
-from symbolic.gradient import grad
 from symbolic.graph import Apply, Constant, Op, Variable, constant
 from symbolic.ops import operators as _operators  # noqa: F401  (installs Python's operators on Variable)
+from symbolic.reverse import Lop, grad, subgraph_grad
 from symbolic.shared import SharedVariable, shared
 from symbolic.types import TensorType
 
-__all__ = ["Apply", "Constant", "Function", "In", "Op", "Out", "SharedVariable", "TensorType", "Variable", "config",
-           "constant", "function", "grad", "shared"]
+__all__ = ["Apply", "Constant", "Function", "In", "Lop", "Op", "Out", "Rop", "SharedVariable", "TensorType", "Variable", "config",
+           "constant", "function", "grad", "gradient", "shared", "subgraph_grad"]

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -44,6 +44,9 @@ class Function:
 
     spec: Spec
     __slots__ = ()
+
+    if TYPE_CHECKING:  # native functions have it from the entry extension
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
     # ---- arguments ----
 

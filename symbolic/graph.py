@@ -270,6 +270,11 @@ class Op:
         """Return the cotangent of each input; None where no gradient flows."""
         raise errors.NotSupported(f"{self} has no gradient")
 
+    def pushforward(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
+                    tangents: Sequence[Variable | None]) -> Sequence[Variable | None] | None:
+        """Return the tangent of each output; None: it is found from the pullback."""
+        return None
+
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         """Return, an input a row, which outputs it reaches with a gradient."""
         return [[True] * node.nout for _ in node.inputs]

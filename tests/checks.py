@@ -9,10 +9,11 @@ import pytest
 import symbolic.ops.operators  # noqa: F401  (installs Python's operators)
 from symbolic import errors
 from symbolic.codegen.reference import evaluate
+from symbolic.forward import Rop
 from symbolic.function import function
-from symbolic.gradient import grad
-from symbolic.graph import Variable
+from symbolic.graph import Variable, constant
 from symbolic.ops.reduce import sum as sum_of
+from symbolic.reverse import grad
 from symbolic.types import TensorType
 
 
@@ -45,7 +46,7 @@ def run(outputs: Sequence[Variable], values: dict[Variable, np.ndarray], on_erro
 
 
 def central_difference(costs: Sequence[Variable], values: dict[Variable, np.ndarray], rtol: float = 1e-6) -> None:
-    """Check the first and second derivatives of `costs` in a random direction of all `values` (float64)."""
+    """Check first and second derivatives of `costs`, backwards and forwards, in a random direction of `values` (float64)."""
     rng = np.random.default_rng(3)
     xs = list(values)
     step = {x: rng.normal(size=np.shape(a)) for x, a in values.items()}
@@ -59,6 +60,9 @@ def central_difference(costs: Sequence[Variable], values: dict[Variable, np.ndar
     slope = (at(eps) - at(-eps)) / (2 * eps)
     exact = np.array(evaluate([*derivatives, *(_along(d, xs, step) for d in derivatives)], values))
     np.testing.assert_allclose(exact, slope, rtol=rtol, atol=1e-7)
+    # <u, J v> = <J^T u, v>, for the costs and for their derivatives
+    forward = Rop(outs, xs, [constant(step[x]) for x in xs], disconnected_outputs="ignore")
+    np.testing.assert_allclose(np.array(evaluate(forward, values)), exact, rtol=1e-10, atol=1e-12 * (1 + np.abs(exact).max()))
 
 
 def _along(cost: Variable, xs: Sequence[Variable], step: dict[Variable, np.ndarray]) -> Variable:

@@ -7,9 +7,9 @@ from oracles import ELEMENTWISE
 
 import symbolic.ops.operators  # noqa: F401  (installs Python's operators)
 from symbolic.codegen.reference import evaluate
-from symbolic.gradient import pullbacks
 from symbolic.graph import Variable, constant
 from symbolic.ops.elementwise import ROWS, Elementwise, cast_to
+from symbolic.reverse import pullbacks
 from symbolic.types import TensorType, is_discrete, to_float
 
 #: relative tolerance by the dtype arithmetic runs in; float16 is rounded once from float32

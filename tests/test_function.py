@@ -14,9 +14,9 @@ import pytest
 
 import symbolic
 from symbolic.codegen.reference import evaluate
-from symbolic.gradient import pullbacks
 from symbolic.graph import Variable
 from symbolic.ops.elementwise import ROWS, Elementwise
+from symbolic.reverse import pullbacks
 from symbolic.scalar import ATOMS
 from symbolic.types import TensorType
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from symbolic import scalar
 from symbolic.errors import DTypeError
-from symbolic.gradient import FILL
 from symbolic.graph import Variable, as_tensor_variable, constant
 from symbolic.ops.elementwise import Row, cast_to, row
+from symbolic.reverse import FILL
 from symbolic.scalar import Expr, binary, const, isnan, select, unary
 from symbolic.types import is_complex, is_discrete, is_float
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
-from symbolic.gradient import pullbacks
 from symbolic.graph import Constant, Op, Variable, as_tensor_variable, clone_replace, constant, describe
 from symbolic.ops import functions as f
 from symbolic.ops.create import arange
 from symbolic.ops.elementwise import cast_to, match_dtype
 from symbolic.ops.extents import Shape_i, extents
 from symbolic.ops.shape import dimshuffle, reshape
+from symbolic.reverse import pullbacks
 from symbolic.scalar import Check, Expr, IndexLambda, axis, cast, const, dim, isnan, load, reduce_axis, select
 from symbolic.source import caller
 from symbolic.types import TensorType, is_complex, is_discrete, real_of, to_float

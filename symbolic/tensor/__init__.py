@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from symbolic.gradient import grad
+from symbolic.forward import Rop, hessian_vector_product, jacobian_vector_product
 from symbolic.graph import Constant, Variable, as_tensor_variable, constant
 from symbolic.graph import Constant as TensorConstant
 from symbolic.graph import Variable as TensorVariable
@@ -189,7 +189,9 @@ from symbolic.ops.shape import (
     transpose,
 )
 from symbolic.ops.variables import *  # noqa: F403  (a family made from tables: scalar, fmatrix, ivectors, ...)
+from symbolic.reverse import Lop, grad
 from symbolic.tensor import nnet
+from symbolic.testing import numeric_grad, verify_grad
 from symbolic.types import TensorType
 
 # Second names of one thing: Theano's or NumPy's.

@@ -261,6 +261,10 @@ class Op:
         """Return what the (single) output is, once for every target; None if it can't be said so."""
         return None
 
+    def loop(self, *types: TensorType) -> Any:
+        """Return the :class:`symbolic.loop.Loop` that it is for operands of `types`; None if it is none."""
+        return None
+
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...] | None:
         """Compute with NumPy; None to interpret ``compute``."""
         return None

@@ -12,6 +12,7 @@ import numpy as np
 
 from symbolic import errors
 from symbolic.graph import Apply, Constant, Op, Variable, toposort
+from symbolic.loop import Loop
 from symbolic.scalar import ATOMS, COMBINERS, Check, Expr, IndexLambda, Scatter
 from symbolic.scalar import toposort as expr_toposort
 from symbolic.types import TensorType
@@ -77,6 +78,10 @@ def apply(op: Op, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     outs = op.infer_type(*types)
     for check in op.checks(*types):
         _run_check(check, arrays)
+    loop = op.loop(*types)
+    if loop is not None:
+        shapes = [tuple(int(scalar_value(e, arrays)) for e in extents) for extents in op.infer_shape(*types)]
+        return _loop(loop, arrays, shapes, [o.dtype for o in outs])
     given = op.reference(*arrays)
     if given is not None:
         return [np.asarray(g, dtype=t.dtype) for g, t in zip(given, outs, strict=True)]
@@ -93,6 +98,30 @@ def apply(op: Op, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     if meaning is None:
         raise errors.NotSupported(f"{op} says neither compute() nor reference() nor expand()")
     return [_index_lambda(meaning, shape, outs[0].dtype, arrays)]
+
+
+def _loop(loop: Loop, arrays: Sequence[np.ndarray], shapes: Sequence[tuple[int, ...]], dtypes: Sequence[str]
+          ) -> list[np.ndarray]:
+    steps, inputs = int(arrays[0]), loop.graph.inputs
+    a, b = loop.carries, loop.carries + loop.sequences
+    carries, sequences, constants = arrays[1:1 + a], arrays[1 + a:1 + b], arrays[1 + b:]
+    traces = [np.zeros(shapes[k], dtypes[k]) for k in range(a, a + loop.traces)]
+    taken = 0
+    while taken < steps:
+        at = steps - 1 - taken if loop.reverse else taken
+        values = dict(zip(inputs, [*carries, *(x[at] for x in sequences), *constants], strict=True))
+        results = evaluate(loop.graph.outputs, values)
+        carries = results[:a]
+        for k, (before, after) in enumerate(zip(arrays[1:1 + a], carries, strict=True)):
+            if before.shape != after.shape:
+                raise errors.ShapeError(f"carry {k} has shape {before.shape} before a step and {after.shape} after it")
+        for trace, value in zip(traces, results[a:a + loop.traces], strict=True):
+            trace[at] = value
+        taken += 1
+        if loop.until and results[-1]:
+            break
+    made = [np.array(c) for c in carries] + traces
+    return [*made, np.array(taken, "int64")] if loop.until else made
 
 
 @lru_cache(maxsize=4096)

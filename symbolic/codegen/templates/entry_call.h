@@ -185,7 +185,7 @@ static PyObject *run_locked(call *c, int *guard)
         c->scratch.top = pool_take(self->scratch_hint);
     int code = self->run(&c->rt, c->table);
     gil_take(c);
-    self->scratch_hint = c->scratch.total;
+    self->scratch_hint = c->scratch.peak;
     if (code == 0 && !c->failed)
         return finish(c);
     if (code > 0 && !c->failed)
@@ -200,7 +200,8 @@ static inline PyObject *call_with(Callable *self, PyObject *const *args, symboli
 {
     call c;
     c.rt = (symbolic_runtime){rt_output,  rt_scratch,   rt_begin,     rt_python,
-                              entry_gemm, {0, 0, 0, 0}, self->threads};
+                              entry_gemm, rt_mark,     rt_release,   {0, 0, 0, 0},
+                              self->threads};
     c.self = self;
     c.released = NULL;
     c.failed = c.n_owned = 0;
@@ -210,7 +211,7 @@ static inline PyObject *call_with(Callable *self, PyObject *const *args, symboli
     c.owned = owned;
     c.numbers = numbers;
     c.kept = NULL;
-    c.scratch = (arena){NULL, 0};
+    c.scratch = (arena){NULL, 0, 0};
     int n_slots = self->n_outputs + self->n_updates, guard = -1;
     for (int i = 0; i < n_slots; i++)
         slots[i] = NULL;

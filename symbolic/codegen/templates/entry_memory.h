@@ -29,7 +29,7 @@ _Static_assert(sizeof(block) == 64, "the header of a block keeps what follows it
 /* The scratch memory of one call: a bump allocator over blocks, newest first. */
 typedef struct {
     block *top;
-    size_t total; /* asked for so far */
+    size_t total, peak; /* asked for now, and at most */
 } arena;
 
 enum { POOL_BLOCKS = 8 };
@@ -74,7 +74,27 @@ static void *arena_take(arena *from, int64_t bytes, size_t hint)
     void *out = (char *)(from->top + 1) + from->top->used;
     from->top->used += size;
     from->total += size;
+    if (from->total > from->peak)
+        from->peak = from->total;
     return out;
+}
+
+static symbolic_mark arena_mark(const arena *from)
+{
+    return (symbolic_mark){from->top, from->top ? (int64_t)from->top->used : 0, (int64_t)from->total};
+}
+
+/* Forget what was taken since; blocks that were added go, the first one stays for the next step. */
+static void arena_rewind(arena *from, symbolic_mark to)
+{
+    while (from->top && from->top != to.block && from->top->next) {
+        block *next = from->top->next;
+        free(from->top);
+        from->top = next;
+    }
+    if (from->top)
+        from->top->used = from->top == to.block ? (size_t)to.used : 0;
+    from->total = (size_t)to.total;
 }
 
 /* A kept block of at least `size` bytes, or NULL. */

@@ -53,6 +53,16 @@ static void *rt_scratch(symbolic_runtime *rt, int64_t bytes)
     return arena_take(&c->scratch, bytes, c->self->scratch_hint);
 }
 
+static symbolic_mark rt_mark(symbolic_runtime *rt)
+{
+    return arena_mark(&((call *)rt)->scratch);
+}
+
+static void rt_release(symbolic_runtime *rt, symbolic_mark to)
+{
+    arena_rewind(&((call *)rt)->scratch, to);
+}
+
 static int same_shape(PyArrayObject *array, const int64_t *shape)
 {
     for (int i = 0; i < PyArray_NDIM(array); i++)

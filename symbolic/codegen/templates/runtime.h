@@ -11,6 +11,12 @@ typedef struct {
     const int64_t *shape;
 } symbolic_array;
 
+/* How far scratch memory was used at some moment. */
+typedef struct {
+    void *block;
+    int64_t used, total;
+} symbolic_mark;
+
 struct symbolic_runtime {
     /* Allocate the array of output (or update) `slot` with this shape; NULL when there is no memory. */
     void *(*output)(symbolic_runtime *rt, int slot, const int64_t *shape);
@@ -23,6 +29,9 @@ struct symbolic_runtime {
     /* Row-major C = alpha*op(A)*op(B) + beta*C; type is one of 'f','d','c','z'; alpha and beta point to that type. */
     void (*gemm)(char type, int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const void *alpha,
                  const void *a, int64_t lda, const void *b, int64_t ldb, const void *beta, void *c, int64_t ldc);
+    /* Scratch memory taken between a mark and its release is free again: what one step of a loop used. */
+    symbolic_mark (*mark)(symbolic_runtime *rt);
+    void (*release)(symbolic_runtime *rt, symbolic_mark to);
     /* Set by a program that returns a positive code: what it saw (extents, an index, ...). */
     int64_t detail[4];
     /* Threads a parallel kernel may use. */

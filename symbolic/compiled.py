@@ -21,8 +21,8 @@ from symbolic.codegen.compiler import Compiler, find_compiler, no_compiler_messa
 from symbolic.codegen.entry import EntryBuildError
 from symbolic.codegen.manifest import Loaded
 from symbolic.codegen.native import entry, native, program_path, program_text
-from symbolic.codegen.program import Failure
 from symbolic.codegen.reference import evaluate
+from symbolic.codegen.writer import Failure
 from symbolic.config import config
 from symbolic.fgraph import Facts, capture
 from symbolic.graph import Apply, Variable, clone_replace, describe

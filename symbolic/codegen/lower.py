@@ -12,6 +12,7 @@ from symbolic import errors
 from symbolic.fgraph import FunctionGraph
 from symbolic.graph import Apply, Constant, Variable
 from symbolic.infer import Extents
+from symbolic.loop import Loop
 from symbolic.scalar import Check, Expr, IndexLambda, Part, Scatter, const, load, substitute, sym
 
 #: dtypes a BLAS knows, with the letter of their routines
@@ -26,7 +27,8 @@ class Def:
     ----------
     id : int
     kind : str
-        ``input``, ``const``, ``map``, ``reduce``, ``scatter``, ``view``, ``gemm``, ``python`` or ``check``.
+        ``input``, ``const``, ``map``, ``reduce``, ``scatter``, ``view``, ``gemm``, ``python``, ``check``, ``loop`` (the
+        step that computes several values) or ``result`` (one of them).
     axes : tuple of str
         Loop indices in the order data is walked (map: the output's axes; reduce: as its operand is stored).
     domain : tuple of Expr
@@ -56,6 +58,7 @@ class Def:
     detail: tuple[Expr, ...] = ()
     outputs: tuple[int, ...] = field(default=())
     transposed: tuple[bool, ...] = ()
+    loop: Loop | None = None
 
     @property
     def label(self) -> str:
@@ -104,6 +107,10 @@ class Lowering:
         for check in op.checks(*types):
             if check.extents:
                 self._check(node, check)
+        loop = op.loop(*types)
+        if loop is not None:
+            self._loop(node, loop)
+            return
         out = node.outputs[0]
         if len(node.outputs) == 1:
             if out in self.extents.value and out.ndim == 0:
@@ -126,6 +133,16 @@ class Lowering:
         made = [self._new("python", v, node=node, inputs=inputs) for v in node.outputs]
         for d in made:
             d.outputs = tuple(m.id for m in made)
+
+    def _loop(self, node: Apply, loop: Loop) -> None:
+        inputs = tuple(self.get(v).id for v in node.inputs)
+        extents = [tuple(self.host(e) for e in self.extents.of(o)) for o in node.outputs]  # operands first
+        d = Def(len(self.defs), "loop", "int64", (), None, node, inputs=inputs, loop=loop)
+        self.defs.append(d)
+        for o in node.outputs:
+            self._new("result", o, node=node, inputs=(d.id,))
+        d.outputs = tuple(self.by_variable[o].id for o in node.outputs)
+        assert all(self.defs[k].extents == e for k, e in zip(d.outputs, extents, strict=True))
 
     def resolve(self, e: Expr, inputs: Sequence[Variable]) -> Expr:
         """Return an op's expression with its loads naming Defs and its extents resolved."""

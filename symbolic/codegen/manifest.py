@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
-from symbolic.codegen.program import Failure, Program
+from symbolic.codegen.program import Program
+from symbolic.codegen.writer import Failure
 from symbolic.fgraph import FunctionGraph
 from symbolic.graph import Constant
+from symbolic.loop import nested_nodes
 
 #: Larger constants that rewriting made aren't worth keeping as text.
 LARGEST_CONSTANT = 1 << 20
@@ -53,7 +55,7 @@ def pack(program: Program, graph: FunctionGraph) -> dict[str, Any]:
     Unstorable
         If the program holds what only this process has.
     """
-    place = {node: k for k, node in enumerate(graph.nodes)}
+    place = {node: k for k, node in enumerate(nested_nodes(graph))}
     table = {id(c.data): k for k, c in enumerate(_constants(graph))}
     return {"failures": [_pack_failure(f, place) for f in program.failures],
             "constants": [_pack_constant(c, table) for c in program.constants], "inplace": list(program.inplace)}
@@ -61,9 +63,9 @@ def pack(program: Program, graph: FunctionGraph) -> dict[str, Any]:
 
 def unpack(manifest: dict[str, Any], graph: FunctionGraph, address: int) -> Loaded:
     """Return the program of a manifest over the captured graph that it was stored for."""
-    known = _constants(graph)
+    known, nodes = _constants(graph), nested_nodes(graph)
     constants = tuple(_unpack_constant(c, known) for c in manifest["constants"])
-    failures = [Failure(f["message"], getattr(errors, f["error"]), None if f["node"] is None else graph.nodes[f["node"]],
+    failures = [Failure(f["message"], getattr(errors, f["error"]), None if f["node"] is None else nodes[f["node"]],
                         f["details"], tuple(tuple(b) for b in f["broadcast"]), f["input"])
                 for f in manifest["failures"]]
     return Loaded(address, constants, failures, tuple(manifest["inplace"]), manifest)

@@ -17,7 +17,7 @@ from symbolic.scalar import Expr, const
 
 #: values up to this many elements keep memory of their own: the host may read them
 SMALL = 8
-_ALLOCATES = ("map", "reduce", "scatter", "gemm")
+ALLOCATES = ("map", "reduce", "scatter", "gemm", "result")
 
 
 @dataclass
@@ -57,11 +57,14 @@ class Planner:
         The Def of each output, updates last.
     updated : sequence of int
         The graph input that each update is the new value of.
+    fallible : bool
+        Whether an update must keep the old value until nothing can fail any more.
     """
 
-    def __init__(self, fusion: Fusion, slots: dict[int, int], outputs: Sequence[int], updated: Sequence[int]) -> None:
+    def __init__(self, fusion: Fusion, slots: dict[int, int], outputs: Sequence[int], updated: Sequence[int],
+                 fallible: bool = True) -> None:
         self.fusion, self.defs, self.slots, self.outputs, self.updated = fusion, fusion.defs, slots, outputs, updated
-        self.steps = [list(s.items) if isinstance(s, Group) else [s.id] for s in fusion.steps]  # type: ignore[attr-defined]
+        self.steps = [list(s.items) if isinstance(s, Group) else self._made(s) for s in fusion.steps]  # type: ignore[arg-type]
         self.born = {k: n for n, made in enumerate(self.steps) for k in made}
         self.last: dict[int, int] = {}
         for n, made in enumerate(self.steps):
@@ -74,10 +77,15 @@ class Planner:
                 self.last[self._owner(k)] = end
         for k in fusion.compared:
             self.last[self._owner(k)] = end
-        self.settled = self._settled()
+        self.settled = self._settled() if fallible else 0
         self.plan = Plan(inplace=(False,) * len(updated))
         self._donate()
         self._rooms()
+
+    def _made(self, d: Def) -> list[int]:
+        """Return what a step computes: of a loop, the results that are used."""
+        used = set(self.fusion.order) | set(self.outputs)
+        return [d.id, *(k for k in d.outputs if k in used)] if d.kind == "loop" else [d.id]
 
     def _owner(self, k: int) -> int:
         """Return the Def whose memory a view shows."""
@@ -93,7 +101,7 @@ class Planner:
         for n, made in enumerate(self.steps):
             for k in made:
                 d = self.defs[k]
-                if d.kind in ("check", "python") or any(loads(e) for e in d.extents):
+                if d.kind in ("check", "python", "loop") or any(loads(e) for e in d.extents):
                     first = n + 1
         for k in self.fusion.compared:
             first = max(first, self.born.get(k, -1) + 1)
@@ -150,7 +158,7 @@ class Planner:
         return [c for c in self.fusion.clients.get(k, ()) if self.defs[c].kind == "view"]
 
     def _dies(self, p: Def, n: int) -> bool:
-        if self.last.get(p.id, -1) != n or not (p.kind in _ALLOCATES or p.kind == "input"):
+        if self.last.get(p.id, -1) != n or not (p.kind in ALLOCATES or p.kind == "input"):
             return False
         return p.kind == "input" or self.born[p.id] < n or p.kind == "map"
 
@@ -210,7 +218,7 @@ class Planner:
 
     def _needs_memory(self, k: int, n: int) -> bool:
         d, step = self.defs[k], self.fusion.steps[n]
-        if d.kind not in _ALLOCATES:
+        if d.kind not in ALLOCATES:
             return False
         if not isinstance(step, Group):
             return True

@@ -175,7 +175,8 @@ def _compile(graph: FunctionGraph, updated: Sequence[int], title: str, loc: Sour
     program = write(lowering, fusion, extents.guards, title, updated, compiler.openmp and config.openmp,
                     compiler.identity())
     done("render")
-    dump(config.dump, title, {"graph.txt": graph_text(graph), "plan.txt": plan_text(fusion), "c": program.source()})
+    if config.dump is not None:
+        dump(config.dump, title, {"graph.txt": graph_text(graph), "plan.txt": plan_text(fusion), "c": program.source()})
     if store is None:
         return _compile_privately(program, compiler)
     units, address = _build(program, compiler, store)

@@ -144,8 +144,8 @@ class Scan(Op):
         steps, first = load(0, (), "int64"), 1 + self.carries
         found = [Check(steps >= 0, "a loop can't take {0} steps", detail=(steps,))]
         for k in range(first, first + self.sequences):
-            found.append(Check(steps <= dim(k, 0), f"a loop of {{0}} steps needs as many elements; sequence {k - first} has {{1}}",
-                               detail=(steps, dim(k, 0))))
+            text = f"a loop of {{0}} steps needs as many elements; sequence {k - first} has {{1}}"
+            found.append(Check(steps <= dim(k, 0), text, detail=(steps, dim(k, 0))))
         return tuple(found)
 
     # -------------------------------------------------------------------------------------- derivatives

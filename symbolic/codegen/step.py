@@ -1,0 +1,265 @@
+"""Stage *render*, for loops: a step's graph becomes the body of a C loop, in a function of its own.
+
+Carries lie in two buffers that change places after each step, or in one where the new value may be written over the old;
+those of few elements are local arrays, which a compiler keeps in registers. Traces are written where they stay.
+Nothing is allocated inside the loop but what changes its shape from step to step.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+from symbolic.codegen.fuse import Fusion
+from symbolic.codegen.loops import Bound
+from symbolic.codegen.lower import Def, Lowering
+from symbolic.codegen.memory import SMALL, Plan, Planner
+from symbolic.codegen.prelude import WHOLE
+from symbolic.codegen.printer import CTYPES
+from symbolic.codegen.render import broken
+from symbolic.codegen.writer import Unit, Writer, comment
+from symbolic.config import config
+from symbolic.errors import ShapeError
+from symbolic.infer import Guard, infer
+from symbolic.scalar import Expr, const
+
+_INDENT = "    "
+#: work of a kernel that isn't worth asking for threads in every step
+_TRIFLE = 1000
+
+
+class LoopWriter(Writer):
+    """Writes the function of one loop.
+
+    Parameters
+    ----------
+    unit : Unit
+    d : Def
+        The loop.
+    used : set of int
+        The results that somebody reads; other traces aren't computed.
+    """
+
+    name = ""
+
+    def __init__(self, unit: Unit, d: Def, used: set[int]) -> None:
+        assert d.loop is not None
+        self.loop, self.node, self.used = d.loop, d.node, used
+        self.carries = d.loop.carries
+        extents = infer(d.loop.graph)
+        lowering = Lowering(d.loop.graph, extents)
+        end = self.carries + self.loop.traces
+        #: the result that each output of a step belongs to; carries last, as new values of what they were
+        self.places = [k for k in range(self.carries, len(d.loop.graph.outputs)) if k in used or k >= end]
+        self.places += range(self.carries)
+        lowering.outputs = [lowering.outputs[k] for k in self.places]
+        guards = [*extents.guards, *self._kept_extents(lowering)]
+        self.each: list[str] = []
+        super().__init__(lowering, Fusion(lowering, guards), guards, range(self.carries), unit)
+
+    def _kept_extents(self, lowering: Lowering) -> list[Guard]:
+        """Return the conditions that a carry has the same extents after a step as before."""
+        found = []
+        graph = self.loop.graph
+        for k, (before, after) in enumerate(zip(graph.inputs, graph.outputs[:self.carries], strict=False)):
+            for axis, (m, n) in enumerate(zip(lowering.extents.of(before), lowering.extents.of(after), strict=True)):
+                if m is not n:
+                    found.append(Guard((m <= n) & (n <= m), f"carry {k} has extent {{0}} along axis {axis} before a step and "
+                                       "{1} after it", (m, n), ShapeError, self.node))
+        return found
+
+    def _planned(self, updated: Sequence[int]) -> Plan:
+        return Planner(self.fusion, self.slots, self.lowering.outputs, updated, fallible=False).plan
+
+    # ------------------------------------------------------------------------------------- the function
+
+    def _compose(self) -> None:
+        self.hoisted = []
+        self.reused = False  # whether a step takes memory that the next one may have
+        self.checking_before = True
+        self._leaves()
+        self._guards()
+        head, self.lines = self.lines, []
+        self.checking_before = False
+        self.ready.update(range(self.carries + self.loop.sequences))
+        self._guards()
+        self._steps()
+        carried = [self._carry(k) for k in range(self.carries)]
+        body = [*self.memory, *self.lines]
+        used = self._used([*head, *body])
+        each = [line for line in used if line in self.each]
+        outside = [line for line in used if line not in self.each]
+        before = [*self._named_extents(), *outside, "rt->begin(rt, (double)steps * 100);", *head, *self.hoisted]
+        self.lines = self._function(before, [*each, *body], carried)
+
+    def _function(self, before: list[str], body: list[str], carried: list[tuple[list[str], list[str], list[str]]]
+                  ) -> list[str]:
+        out = ["(void)constants;", "(void)in;", "(void)out;", *before]
+        for start, _, _ in carried:
+            out += start
+        out += ["int64_t t = 0;", "for (; t < steps; t++) {"]
+        inner = ["const int64_t at = steps - 1 - t;" if self.loop.reverse else "const int64_t at = t;", "(void)at;"]
+        if self.reused:
+            inner.append("const symbolic_mark mark = rt->mark(rt);")
+        if self.loop.until:
+            inner.append("bool stop[1];")
+        inner += body
+        for _, turn, _ in carried:
+            inner += turn
+        if self.reused:
+            inner.append("rt->release(rt, mark);")
+        if self.loop.until:
+            inner += ["if (stop[0]) {", "    t++;", "    break;", "}"]
+        out += [_INDENT + line for line in inner]
+        out.append("}")
+        for _, _, finish in carried:
+            out += finish
+        if self.loop.until:
+            last = len(self.loop.graph.outputs) - 1
+            out += [f"if (out[{last}])", f"    *(int64_t *)out[{last}] = t;"]
+        return [*out, "return 0;"]
+
+    def text(self) -> str:
+        """Return the function as C."""
+        params = ["symbolic_runtime *rt", "const symbolic_array *constants", "int64_t steps", "const symbolic_array *in",
+                  "void *const *out"]
+        head = "\n".join(broken(f"static int {self.name}(", params, ")"))
+        where = "" if self.node is None or self.node.loc is None else f"  [{self.node.loc}: {self.node.loc.text}]"
+        about = f"/* {self.node.op if self.node else 'loop'}{where} */".replace("\n", " ")
+        about = about[:-2].replace("*/", "* /") + "*/"
+        return f"{about}\n{head}\n{{\n" + "\n".join(_INDENT + line for line in self.lines) + "\n}"
+
+    # ------------------------------------------------------------------------------------------- leaves
+
+    def _leaves(self) -> None:
+        first = self.carries + self.loop.sequences
+        live = set(self.fusion.order)
+        for d in self.defs:
+            c = CTYPES[d.dtype]
+            if d.kind == "const" and d.id in live:
+                self.leaves[f"p{d.id}"] = f"const {c} *p{d.id} = constants[{self._constant(d)}].data; /* {comment(d)} */"
+                self.ready.add(d.id)
+            elif d.kind != "input":
+                continue
+            elif d.id < self.carries:
+                self._each(d, f"const {c} *p{d.id} = c{d.id}; /* {comment(d)} */")
+            elif d.id < first:
+                step = self._count(d)
+                at = "at" if step == "1" else f"at * ({step})"
+                self._each(d, f"const {c} *p{d.id} = (const {c} *)in[{d.id}].data + {at}; /* {comment(d)} */")
+            else:
+                self.leaves[f"p{d.id}"] = f"const {c} *p{d.id} = in[{d.id}].data; /* {comment(d)} */"
+                self.ready.add(d.id)
+
+    def _each(self, d: Def, line: str) -> None:
+        self.each.append(line)
+        self.leaves[f"p{d.id}"] = line
+
+    def _named_extents(self) -> list[str]:
+        lines = []
+        first, last = self.carries, self.carries + self.loop.sequences
+        for k, axes in sorted(self.extents.items()):
+            more = int(first <= k < last)  # along a sequence itself goes the loop
+            names = ", ".join(f"n{k}_{a} = in[{k}].shape[{a + more}]" for a in sorted(axes))
+            lines.append(f"const int64_t {names}; /* extents of {comment(self.defs[k])} */")
+        return lines
+
+    def _fail(self, condition: str, detail: list[str], failure: object) -> None:
+        # without a step nothing is wrong
+        super()._fail(f"steps > 0 && {condition}" if self.checking_before else condition, detail, failure)  # type: ignore[arg-type]
+
+    # ------------------------------------------------------------------------------------------- memory
+
+    def _small(self, d: Def) -> int | None:
+        """Return the number of elements of what may lie in a local array."""
+        total: Expr = const(1, "int64")
+        for n in d.extents:
+            total = total * n
+        return max(int(total.arg), 1) if total.op == "const" and total.arg <= SMALL else None
+
+    def _carry(self, k: int) -> tuple[list[str], list[str], list[str]]:
+        """Return the lines for a carry before the loop, at the end of a step, and after the loop."""
+        d = self.defs[k]
+        c, small, kept = CTYPES[d.dtype], self._small(d), self._stays(k)
+        size = f"({self._count(d)}) * sizeof({c})"
+        start: list[str] = []
+        if small is not None:
+            start.append(f"{c} c{k}[{small}]; /* {comment(d)} */")
+            if not kept:
+                start.append(f"{c} w{k}[{small}];")
+            turn = [] if kept else [f"memcpy(c{k}, w{k}, {size});"]
+        else:
+            memory = f"out[{k}]" if k in self.used else f"rt->scratch(rt, {size})"
+            start += [f"{c} *c{k} = {memory}; /* {comment(d)} */", f"if (!c{k})", "    return -1;"]
+            if not kept:
+                start += [f"{c} *w{k} = rt->scratch(rt, {size});", f"if (!w{k})", "    return -1;"]
+            turn = [] if kept else [f"{c} *const v{k} = c{k};", f"c{k} = w{k};", f"w{k} = v{k};"]
+        start.append(f"memcpy(c{k}, in[{k}].data, {size});")
+        finish = []
+        if k in self.used:
+            finish = [f"memcpy(out[{k}], c{k}, {size});"] if small is not None else [] if kept else [
+                f"if (c{k} != ({c} *)out[{k}])", f"    memcpy(out[{k}], c{k}, {size});"]
+        return start, turn, finish
+
+    def _slot(self, k: int) -> int:
+        return len(self.places) - self.carries + k
+
+    def _stays(self, k: int) -> bool:
+        """Whether a carry lies in one place: it doesn't change, or is written over."""
+        return self.lowering.outputs[self._slot(k)] == k or self.plan.inplace[k]
+
+    def _target(self, slot: int, d: Def, declared: str) -> list[str]:
+        place = self.places[slot]
+        if slot >= len(self.places) - self.carries:
+            return [f"{declared} = {'c' if self._stays(place) else 'w'}{place};"]
+        if self.loop.until and place == len(self.loop.graph.outputs) - 1:
+            return [f"{declared} = stop;"]
+        step = self._count(d)
+        at = "at" if step == "1" else f"at * ({step})"
+        return [f"{declared} = ({CTYPES[d.dtype]} *)out[{place}] + {at};"]
+
+    def _take(self, room: int, size: Expr, lines: list[str]) -> None:
+        if size.op == "const" and size.arg <= SMALL * 8:
+            self.hoisted.append(f"int64_t m{room}[{max(1, -(-int(size.arg) // 8))}];")
+            return
+        if lines is not self.hoisted:
+            self.reused = True
+        super()._take(room, size, lines)
+
+    def _copies(self) -> None:
+        for slot, k in enumerate(self.lowering.outputs):
+            if self.slots.get(k) == slot or (slot >= len(self.places) - self.carries and self.places[slot] == k):
+                continue
+            d = self.defs[k]
+            self.lines += self._target(slot, d, f"void *q{slot}")
+            self.lines.append(f"memcpy(q{slot}, p{k}, ({self._count(d)}) * sizeof({CTYPES[d.dtype]}));")
+
+    # ------------------------------------------------------------------------------------------- calls
+
+    def _kernel(self, text: str, notes: list[str]) -> str:
+        if text not in self.unit.inner:
+            digest = sha256((self.unit.identity + WHOLE + text).encode()).hexdigest()[:16]
+            self.unit.inner[text] = (f"k_{digest}_step", [])
+        name, seen = self.unit.inner[text]
+        seen += notes
+        return name
+
+    def _threads(self, bound: Bound, values: list[str]) -> str:
+        work = bound.kernel.work
+        if work.op == "const" and work.arg <= min(_TRIFLE, config.openmp_threshold):
+            return "1"
+        return super()._threads(bound, values)
+
+    def _loop(self, d: Def) -> None:
+        self.reused = True
+        super()._loop(d)
+
+    def _constants_name(self) -> str:
+        return "constants"
+
+
+def write_loop(unit: Unit, d: Def, used: set[int]) -> str:
+    """Write the function of a loop into `unit` and return its name."""
+    writer = LoopWriter(unit, d, used)
+    writer.name = f"loop_{len(unit.loops) + 1}"  # loops inside it have their names by now
+    unit.loops.append(writer.text())
+    return writer.name

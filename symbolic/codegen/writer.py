@@ -1,0 +1,381 @@
+"""Stage *render*: the steps of one fused graph become the lines of a C function; `step` does the same for loops."""
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from symbolic.codegen.fuse import Fusion, Group, loads
+from symbolic.codegen.loops import Bound, build, build_check, build_part
+from symbolic.codegen.lower import BLAS_TYPES, Def, Lowering
+from symbolic.codegen.memory import ALLOCATES, Plan, Planner
+from symbolic.codegen.prelude import WHOLE
+from symbolic.codegen.printer import CTYPES, literal, operation, parenthesised
+from symbolic.codegen.render import broken, render_kernel
+from symbolic.errors import NotSupported
+from symbolic.infer import Guard
+from symbolic.scalar import Expr, const
+from symbolic.scalar import toposort as expr_toposort
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a positive return code of the program means."""
+
+    message: str
+    error: type[Exception]
+    node: Any
+    details: int
+    broadcast: tuple[tuple[int, int], ...] = ()
+    input: int = -1
+
+
+@dataclass
+class Unit:
+    """What the functions of one program share.
+
+    Attributes
+    ----------
+    openmp : bool
+        Whether loops may be shared among threads.
+    identity : str
+        Of the compiler and its options; part of the kernels' names.
+    write_loop : callable
+        Writes the function of a loop and returns its name.
+    texts : dict
+        Text of a kernel: its name, what it computes.
+    inner : dict
+        The same for kernels of loops, which are compiled where they are called.
+    loops : list of str
+        Functions of loops, each before it is called.
+    """
+
+    openmp: bool
+    identity: str
+    write_loop: Callable[[Unit, Def, set[int]], str]
+    failures: list[Failure] = field(default_factory=list)
+    constants: list[np.ndarray] = field(default_factory=list)
+    texts: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
+    inner: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
+    loops: list[str] = field(default_factory=list)
+
+
+class Writer:
+    """Writes ``symbolic_run`` for one fused graph."""
+
+    def __init__(self, lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], updated: Sequence[int], unit: Unit
+                 ) -> None:
+        self.lowering, self.fusion, self.unit = lowering, fusion, unit
+        self.defs = fusion.defs
+        self.lines: list[str] = []
+        self.extents: dict[int, set[int]] = {}  # axes of inputs that the host needs
+        self.compared: set[str] = set()
+        self.leaves: dict[str, str] = {}
+        self.memory: list[str] = []  # where values lie, before any kernel runs
+        self.hoisted: list[str] = self.memory  # memory that is taken
+        self.slots: dict[int, int] = {}
+        for slot, k in enumerate(lowering.outputs):
+            if self.defs[k].kind in ALLOCATES and k not in self.slots:
+                self.slots[k] = slot
+        self.plan = self._planned(updated)
+        self.blocks: set[int] = set()
+        self.ready: set[int] = set()
+        self.waiting = []
+        for g in guards:
+            condition = lowering.host(g.condition)
+            needs = {n.arg for n in expr_toposort([condition]) if n.op == "load"}
+            self.waiting.append((g, needs, condition))
+        self._compose()
+
+    def _planned(self, updated: Sequence[int]) -> Plan:
+        return Planner(self.fusion, self.slots, self.lowering.outputs, updated).plan
+
+    def _compose(self) -> None:
+        """Write the whole function."""
+        self._leaves()
+        self._guards()
+        head, self.lines = self.lines, []
+        self._steps()
+        rest = [*head, *self.memory, *self.lines]
+        self.lines = [*self._named_extents(), *self._used(rest), *rest]
+
+    def _steps(self) -> None:
+        for step in self.fusion.steps:
+            self._step(step)
+            self._guards()
+        assert not self.waiting, f"nothing computes what {self.waiting[0][0].message!r} compares"
+        self._copies()
+
+    def _used(self, lines: Sequence[str]) -> list[str]:
+        """Return the declarations of the leaves that `lines` name."""
+        used = set(re.findall(r"\bp\d+\b", "\n".join(lines)))
+        return [line for name, line in self.leaves.items() if name in used]
+
+    # ------------------------------------------------------------------------------------- host text
+
+    def host(self, e: Expr) -> str:
+        """Return a host expression as C."""
+        done: dict[Expr, str] = {}
+        for n in expr_toposort([e]):
+            if n.op == "const":
+                done[n] = literal(n.arg, n.dtype)
+            elif n.op == "sym":
+                k, _, a = n.arg[1:].partition("_")
+                self.extents.setdefault(int(k), set()).add(int(a))
+                done[n] = f"n{k}_{a}"
+            elif n.op == "load":
+                index = self._flat(n.arg, [done[a] for a in n.args])
+                done[n] = f"p{n.arg}[{index}]"
+            else:
+                done[n] = operation(n, [parenthesised(a, done[a]) for a in n.args])
+        return done[e]
+
+    def _flat(self, k: int, index: list[str]) -> str:
+        text = "0"
+        for n, i in zip(self.defs[k].extents, index, strict=True):
+            text = f"({text}) * ({self.host(n)}) + ({i})" if text != "0" else i
+        return text
+
+    def _count(self, d: Def) -> str:
+        total: Expr = const(1, "int64")
+        for n in d.extents:
+            total = total * n
+        return self.host(total)
+
+    # ---------------------------------------------------------------------------------------- leaves
+
+    def _leaves(self) -> None:
+        live = set(self.fusion.order)
+        n = len(self.lowering.graph.inputs)
+        for d in self.defs:
+            if d.kind == "const" and d.id in live:
+                place = n + self._constant(d)
+            elif d.kind == "input":
+                place = d.id
+                if d.id not in live:
+                    continue
+            else:
+                continue
+            c = CTYPES[d.dtype]
+            self.leaves[f"p{d.id}"] = f"const {c} *p{d.id} = in[{place}].data; /* {comment(d)} */"
+            self.ready.add(d.id)
+
+    def _constant(self, d: Def) -> int:
+        """Return the place of a constant among those of the program."""
+        self.unit.constants.append(d.variable.data)  # type: ignore[union-attr]
+        return len(self.unit.constants) - 1
+
+    def _named_extents(self) -> list[str]:
+        lines = []
+        for k, axes in sorted(self.extents.items()):
+            names = ", ".join(f"n{k}_{a} = in[{k}].shape[{a}]" for a in sorted(axes))
+            lines.append(f"const int64_t {names}; /* extents of {comment(self.defs[k])} */")
+        return lines
+
+    def _guards(self) -> None:
+        rest = []
+        for g, needs, condition in self.waiting:
+            if not needs <= self.ready:
+                rest.append((g, needs, condition))
+                continue
+            text = self.host(condition)
+            if text in self.compared:
+                continue
+            self.compared.add(text)
+            detail = [self.host(self.lowering.host(e)) for e in g.detail]
+            self._fail(f"!({text})", detail,
+                       Failure(g.message, g.error, g.node, len(detail), g.broadcast, g.input))
+        self.waiting = rest
+
+    def _fail(self, condition: str, detail: list[str], failure: Failure) -> None:
+        self.unit.failures.append(failure)
+        saves = [f"rt->detail[{k}] = {text}, " for k, text in enumerate(detail[:4])]
+        self.lines.append(f"if ({condition})")
+        self.lines.append(f"    return {''.join(saves)}{len(self.unit.failures)};")
+
+    # ----------------------------------------------------------------------------------------- steps
+
+    def _step(self, step: Any) -> None:
+        if isinstance(step, Group):
+            bound = build(self.fusion, step, self.plan.donor)
+            notes = [comment(self.defs[k]) for k in step.items]
+            self._call(bound, notes)
+            return
+        d: Def = step
+        if d.kind == "view":
+            self.lines.append(f"const {CTYPES[d.dtype]} *p{d.id} = p{d.base}; /* {comment(d)} */")
+            self.ready.add(d.id)
+        elif d.kind == "gemm":
+            self._gemm(d)
+        elif d.kind == "scatter":
+            self._scatter(d)
+        elif d.kind == "check":
+            self._check(d)
+        elif d.kind == "loop":
+            self._loop(d)
+        else:
+            raise NotSupported(f"the C target doesn't run {d.node.op if d.node else d.kind}")
+
+    def _allocate(self, d: Def) -> None:
+        """Find memory for a Def: before all kernels, unless its extents are known only once some of them ran."""
+        if d.id in self.ready:
+            return
+        self.ready.add(d.id)
+        c = CTYPES[d.dtype]
+        lines = self.lines if any(loads(e) for e in d.extents) else self.memory
+        host = self.plan.host.get(d.id)
+        if host is not None:
+            self._allocate(self.defs[host])
+            lines.append(f"{c} *p{d.id} = p{host};")
+            return
+        slot = self.slots.get(d.id)
+        if slot is not None:
+            lines += self._target(slot, d, f"{c} *p{d.id}")
+            return
+        room = self.plan.room[d.id]
+        if room not in self.blocks:
+            self.blocks.add(room)
+            self._take(room, self.plan.sizes[room], self.hoisted if lines is self.memory else lines)
+        lines.append(f"{c} *p{d.id} = m{room};")
+
+    def _take(self, room: int, size: Expr, lines: list[str]) -> None:
+        """Take memory for a block."""
+        lines += [f"void *m{room} = rt->scratch(rt, {self.host(size)});", f"if (!m{room})", "    return -1;"]
+
+    def _target(self, slot: int, d: Def, declared: str) -> list[str]:
+        """Return the lines that declare where an output is to be written."""
+        name = declared.rpartition("*")[2]
+        return [self._output(slot, d, declared), f"if (!{name})", "    return -1;"]
+
+    def _output(self, slot: int, d: Def, target: str) -> str:
+        shape = ", ".join(self.host(n) for n in d.extents) or "0"
+        return f"{target} = rt->output(rt, {slot}, (const int64_t[]){{{shape}}});"
+
+    def _call(self, bound: Bound, notes: list[str]) -> None:
+        for k, b in zip(bound.buffers, bound.kernel.buffers, strict=True):
+            if b.written:
+                self._allocate(self.defs[k])
+        name = self._kernel(render_kernel(bound.kernel, self.unit.openmp), notes)
+        values = [self.host(e) for e in bound.params]
+        args = [f"p{k}" for k in bound.buffers] + values + [self._threads(bound, values)]
+        self.lines += broken(f"{name}(", args, ");")
+
+    def _kernel(self, text: str, notes: list[str]) -> str:
+        """Return the name of a kernel."""
+        if text not in self.unit.texts:
+            self.unit.texts[text] = (f"k_{sha256((self.unit.identity + WHOLE + text).encode()).hexdigest()[:16]}", [])
+        name, seen = self.unit.texts[text]
+        seen += notes
+        return name
+
+    def _threads(self, bound: Bound, values: list[str]) -> str:
+        return f"share(rt, {self._work(bound, values)})"
+
+    def _work(self, bound: Bound, values: list[str]) -> str:
+        table = dict(zip((n for n, _ in bound.kernel.params), values, strict=True))
+        done: dict[Expr, str] = {}
+        for n in expr_toposort([bound.kernel.work]):
+            if n.op == "const":
+                done[n] = literal(n.arg, n.dtype)
+            elif n.op == "sym":
+                done[n] = f"({table[n.arg]})"
+            else:
+                done[n] = "(" + operation(n, [parenthesised(a, done[a]) for a in n.args]) + ")"
+        return done[bound.kernel.work]
+
+    def _gemm(self, d: Def) -> None:
+        self._allocate(d)
+        a, b = (self.defs[k] for k in d.inputs)
+        ta, tb = d.transposed or (False, False)
+        one = const(1, "int64")
+        ra, rb = len(a.extents), len(b.extents)
+        m = one if ra == 1 else a.extents[1] if ta else a.extents[0]
+        k = a.extents[0] if ra == 1 or ta else a.extents[1]
+        n = one if rb == 1 else b.extents[0] if tb else b.extents[1]
+        h = [self.host(e) for e in (m, n, k)]
+        self.lines.append(f"/* {comment(d)} */")
+        self.lines += broken("multiply(", ["rt", f"'{BLAS_TYPES[d.dtype]}'", str(int(ta)), str(int(tb)), *h, f"p{a.id}",
+                                           f"p{b.id}", f"p{d.id}"], ");")
+
+    def _loop(self, d: Def) -> None:
+        """Call the function of a loop."""
+        assert d.loop is not None
+        used = {n for n, k in enumerate(d.outputs) if k in self.fusion.clients or k in self.fusion.roots}
+        for n in sorted(used):
+            self._allocate(self.defs[d.outputs[n]])
+        name = self.unit.write_loop(self.unit, d, used)
+        steps, *operands = (self.defs[k] for k in d.inputs)
+        self.lines.append("{")
+        shapes = [", ".join(self.host(e) for e in o.extents) for o in operands]
+        given = [f"{{p{o.id}, " + (f"(const int64_t[]){{{text}}}}}" if text else "0}")
+                 for o, text in zip(operands, shapes, strict=True)]
+        if given:
+            self.lines += broken("    const symbolic_array loop_in[] = {", given, "};")
+        out = [f"p{k}" if n in used else "0" for n, k in enumerate(d.outputs)]
+        self.lines += broken("    void *const loop_out[] = {", out, "};")
+        args = ["rt", self._constants_name(), f"p{steps.id}[0]", "loop_in" if given else "0", "loop_out"]
+        self.lines += broken(f"    const int status = {name}(", args, ");")
+        self.lines += ["    if (status)", "        return status;", "}"]
+
+    def _constants_name(self) -> str:
+        return f"in + {len(self.lowering.graph.inputs)}"
+
+    def _scatter(self, d: Def) -> None:
+        self._allocate(d)
+        if d.base is not None and d.id not in self.plan.donor:
+            self.lines.append(f"memcpy(p{d.id}, p{d.base}, ({self._count(d)}) * sizeof({CTYPES[d.dtype]}));")
+        for part in d.parts:
+            self._call(build_part(self.fusion, d, part), [comment(d)])
+
+    def _check(self, d: Def) -> None:
+        self.lines.append(f"int64_t p{d.id}[1];")
+        self.ready.add(d.id)
+        self._call(build_check(self.fusion, d), [f"check: {d.check.message}"])  # type: ignore[union-attr]
+        self.lines.append(f"if (p{d.id}[0] < ((int64_t)1 << 62)) {{")
+        rest = f"p{d.id}[0]"
+        for a, n in reversed(list(zip(d.axes, d.domain, strict=True))):
+            extent = self.host(n)
+            self.lines.append(f"    const int64_t {a} = ({rest}) % ({extent}); (void){a};")
+            rest = f"({rest}) / ({extent})"
+        detail = [self._at(e, d.axes) for e in d.detail]
+        self.unit.failures.append(Failure(d.check.message, d.check.error, d.node, len(detail)))  # type: ignore[union-attr]
+        for k, text in enumerate(detail[:4]):
+            self.lines.append(f"    rt->detail[{k}] = {text};")
+        self.lines.append(f"    return {len(self.unit.failures)};")
+        self.lines.append("}")
+
+    def _at(self, e: Expr, axes: Sequence[str]) -> str:
+        done: dict[Expr, str] = {}
+        for n in expr_toposort([e]):
+            if n.op == "sym" and n.arg in axes:
+                done[n] = n.arg
+            elif n.op == "load":
+                done[n] = f"p{n.arg}[{self._flat(n.arg, [done[a] for a in n.args])}]"
+            elif not n.args:
+                done[n] = self.host(n)
+            else:
+                done[n] = operation(n, [parenthesised(a, done[a]) for a in n.args])
+        return f"(int64_t)({done[e]})"
+
+    def _copies(self) -> None:
+        """Outputs that are inputs, views, or another output get memory of their own."""
+        for slot, k in enumerate(self.lowering.outputs):
+            if self.slots.get(k) == slot:
+                continue
+            d = self.defs[k]
+            lines = self.lines if any(loads(e) for e in d.extents) else self.memory
+            lines += self._target(slot, d, f"void *q{slot}")
+            self.lines.append(f"memcpy(q{slot}, p{k}, ({self._count(d)}) * sizeof({CTYPES[d.dtype]}));")
+
+
+def comment(d: Def) -> str:
+    loc = None if d.node is None else d.node.loc
+    text = f"{d.label}: {d.variable.type}" if d.variable is not None else d.label
+    if loc is not None:
+        text += f"  [{Path(loc.file).name}:{loc.line}: {loc.text}]"
+    return text.replace("*/", "* /").replace("\n", " ")

@@ -1,7 +1,8 @@
 """Stage *render*, for loops: a step's graph becomes the body of a C loop, in a function of its own.
 
 Carries lie in two buffers that change places after each step, or in one where the new value may be written over the old;
-those of few elements are local arrays, which a compiler keeps in registers. Traces are written where they stay.
+those of few elements are local arrays, which a compiler keeps in registers. Traces are written where they stay, and a
+carry that has one is read there.
 Nothing is allocated inside the loop but what changes its shape from step to step.
 """
 from __future__ import annotations
@@ -66,6 +67,12 @@ class LoopWriter(Writer):
                     found.append(Guard((m <= n) & (n <= m), f"carry {k} has extent {{0}} along axis {axis} before a step and "
                                        "{1} after it", (m, n), ShapeError, self.node))
         return found
+
+    def _order(self) -> Sequence[int]:
+        """A small carry lies in registers, so it is copied to its trace; a large one is read where its trace lies."""
+        slots = range(len(self.places))
+        return sorted(slots, key=lambda n: not (n >= len(slots) - self.carries
+                                                and self._small(self.defs[self.lowering.outputs[n]]) is not None))
 
     def _planned(self, updated: Sequence[int]) -> Plan:
         return Planner(self.fusion, self.slots, self.lowering.outputs, updated, fallible=False).plan
@@ -182,6 +189,9 @@ class LoopWriter(Writer):
         c, small, kept = CTYPES[d.dtype], self._small(d), self._stays(k)
         size = f"({self._count(d)}) * sizeof({c})"
         start: list[str] = []
+        if self._follows(k):
+            finish = [f"memcpy(out[{k}], c{k}, {size});"] if k in self.used else []
+            return [f"const {c} *c{k} = in[{k}].data; /* {comment(d)} */"], [f"c{k} = p{self._new(k)};"], finish
         if small is not None:
             start.append(f"{c} c{k}[{small}]; /* {comment(d)} */")
             if not kept:
@@ -203,9 +213,17 @@ class LoopWriter(Writer):
     def _slot(self, k: int) -> int:
         return len(self.places) - self.carries + k
 
+    def _new(self, k: int) -> int:
+        return self.lowering.outputs[self._slot(k)]
+
+    def _follows(self, k: int) -> bool:
+        """Whether the next step reads a carry from its trace."""
+        slot = self.slots.get(self._new(k), len(self.places))
+        return slot < len(self.places) - self.carries
+
     def _stays(self, k: int) -> bool:
         """Whether a carry lies in one place: it doesn't change, or is written over."""
-        return self.lowering.outputs[self._slot(k)] == k or self.plan.inplace[k]
+        return self._new(k) == k or self.plan.inplace[k]
 
     def _target(self, slot: int, d: Def, declared: str) -> list[str]:
         place = self.places[slot]
@@ -227,7 +245,8 @@ class LoopWriter(Writer):
 
     def _copies(self) -> None:
         for slot, k in enumerate(self.lowering.outputs):
-            if self.slots.get(k) == slot or (slot >= len(self.places) - self.carries and self.places[slot] == k):
+            carried = slot >= len(self.places) - self.carries
+            if self.slots.get(k) == slot or carried and (self.places[slot] == k or self._follows(self.places[slot])):
                 continue
             d = self.defs[k]
             self.lines += self._target(slot, d, f"void *q{slot}")

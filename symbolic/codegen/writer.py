@@ -79,9 +79,10 @@ class Writer:
         self.memory: list[str] = []  # where values lie, before any kernel runs
         self.hoisted: list[str] = self.memory  # memory that is taken
         self.slots: dict[int, int] = {}
-        for slot, k in enumerate(lowering.outputs):
-            if self.defs[k].kind in ALLOCATES and k not in self.slots:
-                self.slots[k] = slot
+        for slot in self._order():
+            k = lowering.outputs[slot]
+            if self.defs[k].kind in ALLOCATES:
+                self.slots.setdefault(k, slot)
         self.plan = self._planned(updated)
         self.blocks: set[int] = set()
         self.ready: set[int] = set()
@@ -91,6 +92,10 @@ class Writer:
             needs = {n.arg for n in expr_toposort([condition]) if n.op == "load"}
             self.waiting.append((g, needs, condition))
         self._compose()
+
+    def _order(self) -> Sequence[int]:
+        """Return the output slots; a value that belongs in several is written to the first, and copied."""
+        return range(len(self.lowering.outputs))
 
     def _planned(self, updated: Sequence[int]) -> Plan:
         return Planner(self.fusion, self.slots, self.lowering.outputs, updated).plan

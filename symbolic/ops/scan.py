@@ -36,6 +36,8 @@ class Scan(Op):
         How many of the last steps a gradient goes back; -1 for all.
     label : str
         Name for people.
+    repeat : bool
+        Whether a gradient computes again what a step computed, all of it, from its carries alone.
 
     Notes
     -----
@@ -47,10 +49,11 @@ class Scan(Op):
     __props__ = ("key",)
 
     def __init__(self, inner_inputs: Sequence[Variable], inner_outputs: Sequence[Variable], carries: int, sequences: int,
-                 until: bool = False, reverse: bool = False, truncate: int = -1, label: str = "") -> None:
+                 until: bool = False, reverse: bool = False, truncate: int = -1, label: str = "",
+                 repeat: bool = False) -> None:
         self.inputs, self.outputs = tuple(inner_inputs), tuple(inner_outputs)
         self.carries, self.sequences, self.until = carries, sequences, until
-        self.reverse, self.truncate, self.label = reverse, truncate, label
+        self.reverse, self.truncate, self.label, self.repeat = reverse, truncate, label, repeat
         self.traces = len(self.outputs) - carries - until
         nodes = toposort(self.outputs, stop=self.inputs)
         known = set(self.inputs)
@@ -60,13 +63,13 @@ class Scan(Op):
                     "scan", f"{describe(v)} is used inside the loop but isn't handed to it", (), v.loc))
         self._nodes = nodes
         facts = (signature(FunctionGraph(list(self.inputs), list(self.outputs), nodes)), carries, sequences, until,
-                 reverse, truncate)
+                 reverse, truncate, repeat)
         self.key = "-".join(map(str, facts))
-        self._loops = lru_cache(maxsize=16)(self._loop)
+        self._loops = lru_cache(maxsize=64)(self._loop)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (*flatten(self.outputs), self.inputs, self.carries, self.sequences, self.until,
-                           self.reverse, self.truncate, self.label)
+                           self.reverse, self.truncate, self.label, self.repeat)
 
     @property
     def name(self) -> str:
@@ -165,7 +168,8 @@ class Scan(Op):
     def again(self, inner_inputs: Sequence[Variable], inner_outputs: Sequence[Variable], carries: int, sequences: int,
               operands: Sequence[Variable]) -> Sequence[Variable]:
         """Return the results of a loop that runs as this one does, with other inputs and outputs of a step."""
-        loop = Scan(inner_inputs, inner_outputs, carries, sequences, self.until, self.reverse, self.truncate, self.label)
+        loop = Scan(inner_inputs, inner_outputs, carries, sequences, self.until, self.reverse, self.truncate, self.label,
+                    self.repeat)
         return loop.make_node(*operands).outputs
 
     def back(self, inner_inputs: Sequence[Variable], inner_outputs: Sequence[Variable], carries: int, sequences: int,

@@ -119,7 +119,7 @@ class _Back:
                 *(t + found[inputs[k]] for k, t in zip(sums, totals, strict=True)),  # type: ignore[operator]
                 *(found[inputs[k]] for k in slopes)]
         given = {*self.carried.values(), *totals, *self.traced.values(), *inputs}
-        saved = _worth_saving(outs, given, inputs)
+        saved = [] if op.repeat else _worth_saving(outs, given, inputs)
         used = set(ancestors(outs, stop=[*saved, *given]))
         states, elements, fixed = ([k for k in range(first, last) if inputs[k] in used]
                                    for first, last in ((0, a), (a, b), (b, len(inputs))))

@@ -255,6 +255,16 @@ def scan(fn: Callable[..., Any], sequences: Any = None, outputs_info: Any = None
     >>> symbolic.function([x], sums)([1, 2, 3])
     array([1., 3., 6.])
     """
+    traces, _, updates = scanned(fn, sequences, outputs_info, non_sequences, n_steps, truncate_gradient, go_backwards, name,
+                                 strict)
+    shown: Any = traces[0] if len(traces) == 1 and not return_list else traces
+    return (shown if traces or return_list else None), updates
+
+
+def scanned(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequences: Any, n_steps: Any,
+            truncate_gradient: int, go_backwards: bool, name: str | None, strict: bool
+            ) -> tuple[list[Variable], list[Variable], dict[SharedVariable, Variable]]:
+    """Return all steps of each output, the last of each, and updates; arguments of :func:`scan`."""
     places, xs, lengths = _sequences(sequences, go_backwards)
     infos = _outputs_info(outputs_info)
     others = [as_tensor_variable(v) for v in _listed(non_sequences)]
@@ -291,8 +301,11 @@ def scan(fn: Callable[..., Any], sequences: Any = None, outputs_info: Any = None
     step = Step(before, start, places, xs, after, traced, rest[-1] if condition is not None else None)
     last, traces = step.run(n, name or "", truncate_gradient, others if strict else None)
     new = dict(zip(table, last[m:], strict=True))
-    shown: Any = traces[0] if len(traces) == 1 and not return_list else traces
-    return (shown if traces or return_list else None), new
+    lasts, place = [], 0
+    for info, trace in zip(infos, traces, strict=True):
+        place += info.depth
+        lasts.append(last[place - 1] if info.depth else getitem(trace, -1))
+    return traces, lasts, new
 
 
 def _listed(given: Any) -> list[Any]:

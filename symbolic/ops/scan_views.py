@@ -11,7 +11,7 @@ from symbolic.ops.create import zeros
 from symbolic.ops.extents import extents
 from symbolic.ops.index import getitem
 from symbolic.ops.join import concatenate
-from symbolic.ops.scan_api import Step, agreed, number_of_steps, scan
+from symbolic.ops.scan_api import Step, agreed, number_of_steps, scan, scanned
 from symbolic.ops.scan_api import until as until_
 from symbolic.shared import SharedVariable
 from symbolic.source import caller
@@ -34,7 +34,7 @@ def map(fn: Callable[..., Any], sequences: Any, non_sequences: Any = None, trunc
 
 def reduce(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequences: Any = None,
            go_backwards: bool = False, mode: Any = None, name: str | None = None) -> Scanned:
-    """Return only the last outputs of a :func:`scan`.
+    """Return only the last outputs of a :func:`scan`: of an output with a state, its initial value if there is no step.
 
     >>> import symbolic, symbolic.tensor as T
     >>> x = T.dvector("x")
@@ -42,10 +42,8 @@ def reduce(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequen
     >>> float(symbolic.function([x], total)([1, 2, 3]))
     6.0
     """
-    outputs, updates = scan(fn, sequences, outputs_info, non_sequences, None, -1, go_backwards, mode, name)
-    if isinstance(outputs, list):
-        return [getitem(y, -1) for y in outputs], updates
-    return getitem(outputs, -1), updates
+    _, last, updates = scanned(fn, sequences, outputs_info, non_sequences, None, -1, go_backwards, name, False)
+    return (last[0] if len(last) == 1 else last), updates
 
 
 def foldl(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequences: Any = None, mode: Any = None,

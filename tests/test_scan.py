@@ -1,0 +1,433 @@
+"""scan and its relatives: Theano's semantics, native code, derivatives, errors."""
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import symbolic
+import symbolic.tensor as T
+from symbolic import errors
+
+MODES = ["FAST_RUN", "FAST_COMPILE", "CHECK"]
+RNG = np.random.default_rng(5)
+
+
+def power(x, n):
+    """x**n by multiplication, and the trace."""
+    out, _ = symbolic.scan(lambda p, x: p * x, outputs_info=T.ones_like(x), non_sequences=x, n_steps=n)
+    return out
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("n", [0, 1, 2, 4])
+def test_derivatives_of_a_power_to_fourth_order(n, mode):
+    """Theano's third derivative is wrong."""
+    x, k = T.dscalar("x"), T.lscalar("k")
+    last, _ = symbolic.loop(lambda p, _: (p * x, None), T.constant(1.0), length=k)
+    wanted, slope, outs = 1.0, last, []
+    for _ in range(5):
+        outs.append(slope)
+        slope = T.grad(slope, x, disconnected_inputs="ignore")
+    got = symbolic.function([x, k], outs, mode=mode)(3.0, n)
+    for order, g in enumerate(got):
+        wanted = np.prod([n - i for i in range(order)]) * 3.0 ** max(n - order, 0) if order <= n else 0.0
+        np.testing.assert_allclose(g, wanted, err_msg=f"order {order}")
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 6])
+def test_loops_are_the_unrolled_graph_to_third_order(n):
+    x = T.dvector("x")
+    w = T.constant(RNG.normal(size=(3, 3)))
+
+    def body(h):
+        return T.tanh(T.dot(w, h) * x)
+
+    traces, _ = symbolic.scan(body, outputs_info=T.ones_like(x), n_steps=n)
+    h, rows = T.ones_like(x), []
+    for _ in range(n):
+        h = body(h)
+        rows.append(h)
+    unrolled = sum(((r ** 2).sum() for r in rows), T.constant(0.0) * x.sum())
+    outs = []
+    for cost in ((traces ** 2).sum(), unrolled):
+        a = T.grad(cost, x, disconnected_inputs="ignore")
+        b = T.grad((a * x).sum(), x, disconnected_inputs="ignore")
+        outs.append([cost, a, b, T.grad((b ** 2).sum(), x, disconnected_inputs="ignore")])
+    f = symbolic.function([x], outs[0] + outs[1])
+    got = f(np.array([0.3, -0.5, 1.0]))
+    for a, b in zip(got[:4], got[4:], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_several_taps_and_sequences(mode):
+    x, y, start = T.dvector("x"), T.dvector("y"), T.dvector("start")
+
+    def fn(before, now, other, two_back, one_back, factor):
+        return factor * two_back + one_back + before * now - other, two_back
+
+    (a, b), updates = symbolic.scan(fn, [dict(input=x, taps=[-1, 0]), y], [dict(initial=start, taps=[-2, -1]), None], [0.5])
+    assert updates == {}
+    u, v, s = np.arange(1.0, 6), np.arange(10.0, 13), np.array([7.0, 9.0])
+    got = symbolic.function([x, y, start], [a, b], mode=mode)(u, v, s)
+    want, kept = list(s), []
+    for t in range(3):
+        kept.append(want[-2])
+        want.append(0.5 * want[-2] + want[-1] + u[t] * u[t + 1] - v[t])
+    np.testing.assert_allclose(got[0], want[2:])
+    np.testing.assert_allclose(got[1], kept)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_shared_variables_are_updated_in_the_loop(mode):
+    total = symbolic.shared(np.float64(0.0), "total")
+    x = T.dvector("x")
+    seen, updates = symbolic.scan(lambda e: (total * 1, {total: total + e}), x)
+    assert list(updates) == [total]
+    f = symbolic.function([x], seen, updates=updates, mode=mode)
+    np.testing.assert_array_equal(f([1, 2, 3]), [0, 1, 3])
+    assert float(total.get_value()) == 6
+    np.testing.assert_array_equal(f([1, 1]), [6, 7])
+    none, only = symbolic.scan(lambda e: {total: total + e}, x)
+    assert none is None
+    symbolic.function([x], [], updates=only, mode=mode)([10.0])
+    assert float(total.get_value()) == 18
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_until_ends_after_the_step_in_which_it_is_true(mode):
+    limit, n = T.dscalar("limit"), T.lscalar("n")
+    powers, _ = symbolic.scan(lambda p: (p * 2, symbolic.until(p * 2 > limit)), outputs_info=T.constant(1.0), n_steps=n)
+    f = symbolic.function([limit, n], [powers, T.grad(powers.sum(), limit, disconnected_inputs="ignore")], mode=mode)
+    np.testing.assert_array_equal(f(10, 100)[0], [2, 4, 8, 16])
+    np.testing.assert_array_equal(f(10, 2)[0], [2, 4])
+    assert f(10, 0)[0].shape == (0,)
+    x = T.dscalar("x")
+    trace, _ = symbolic.scan(lambda p: (p * x, symbolic.until(p * x > 50)), outputs_info=T.constant(1.0), n_steps=100)
+    assert float(symbolic.function([x], T.grad(trace[-1], x), mode=mode)(3.0)) == 4 * 27
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_carries_of_narrower_types_are_widened_where_that_is_safe(mode):
+    x = T.fvector("x")
+    total, _ = symbolic.scan(lambda e, t: t + e, x, 0)
+    assert total.dtype == "float32"
+    count, _ = symbolic.scan(lambda e, t: t + np.int32(1), x, T.constant(np.int64(5)))
+    wide, _ = symbolic.scan(lambda e, t: e * 2, x, T.constant(np.float64(0)))
+    f = symbolic.function([x], [total, count, wide], mode=mode)
+    a, b, c = f(np.array([1, 2, 4], "float32"))
+    assert (a.dtype, b.dtype, c.dtype) == (np.float32, np.int64, np.float64)
+    np.testing.assert_array_equal(a, [1, 3, 7])
+    np.testing.assert_array_equal(b, [6, 7, 8])
+    np.testing.assert_array_equal(c, [2, 4, 8])
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint64", "float16", "float32", "complex64", "complex128"])
+def test_carries_and_sequences_of_every_dtype(dtype):
+    x = T.TensorType(dtype, (None, None))("x")
+    out, _ = symbolic.scan(lambda row, c: [T.switch(T.eq(row, row), c, row), row], x, [x[0], None])
+    a = RNG.integers(0, 2, (4, 3)).astype(dtype)
+    got = symbolic.function([x], out)(a)
+    assert [g.dtype for g in got] == [a.dtype, a.dtype]
+    np.testing.assert_array_equal(got[0], np.broadcast_to(a[0], (4, 3)))
+    np.testing.assert_array_equal(got[1], a)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_nested_loops_and_closures(mode):
+    m, w = T.dmatrix("m"), T.dvector("w")
+    scale = symbolic.shared(np.array([2.0]), "scale")
+
+    def row_value(row):
+        inner, _ = symbolic.foldl(lambda e, k, t: t * w[0] + e * k, [row, w], T.constant(0.0))
+        return inner * scale[0]
+
+    out, _ = symbolic.map(row_value, m)
+    f = symbolic.function([m, w], [out, *T.grad(out.sum(), [m, w])], mode=mode)
+    a, k = RNG.normal(size=(4, 3)), RNG.normal(size=3)
+
+    def value(a, k):
+        rows = []
+        for row in a:
+            t = 0.0
+            for e, c in zip(row, k, strict=True):
+                t = t * k[0] + e * c
+            rows.append(t * 2)
+        return np.array(rows)
+
+    got = f(a, k)
+    np.testing.assert_allclose(got[0], value(a, k))
+    slope = (value(a, k + [1e-6, 0, 0]).sum() - value(a, k - [1e-6, 0, 0]).sum()) / 2e-6
+    np.testing.assert_allclose(got[2][0], slope, rtol=1e-6)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_shapes_that_change_inside_a_step_but_not_from_step_to_step(mode):
+    x = T.dvector("x")
+    prefix, _ = symbolic.map(lambda n: T.sum(x[:n] ** 2), T.arange(x.shape[0] + 1))
+    several, _ = symbolic.map(lambda n: T.sum(T.cumsum(T.arange(n))) if hasattr(T, "cumsum") else T.sum(T.arange(n) ** 2), T.arange(6))
+    f = symbolic.function([x], [prefix, several], mode=mode)
+    a = np.arange(1.0, 5)
+    got = f(a)
+    np.testing.assert_allclose(got[0], [np.sum(a[:n] ** 2) for n in range(5)])
+    assert got[1].shape == (6,)
+
+
+def test_a_trace_whose_shape_would_change_is_refused():
+    x = T.dvector("x")
+    with pytest.raises(errors.NotSupported, match="may change from step to step"):
+        symbolic.function([x], symbolic.map(lambda n: x[:n], T.arange(4))[0])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_backwards_forwards_and_views(mode):
+    x = T.dvector("x")
+    forth, _ = symbolic.scan(lambda e, t: t * 2 + e, x, T.constant(0.0))
+    back, _ = symbolic.scan(lambda e, t: t * 2 + e, x, T.constant(0.0), go_backwards=True)
+    left, _ = symbolic.foldl(lambda e, t: t * 2 + e, x, T.constant(0.0))
+    right, _ = symbolic.foldr(lambda e, t: t * 2 + e, x, T.constant(0.0))
+    none, _ = symbolic.reduce(lambda e, t: t * 2 + e, x[:0], T.constant(5.0))
+    f = symbolic.function([x], [forth, back, left, right, none, T.grad(back[0] + right, x)], mode=mode)
+    a, b, c, d, e, g = f([1, 2, 3])
+    np.testing.assert_array_equal(a, [1, 4, 11])
+    np.testing.assert_array_equal(b, [3, 8, 17])
+    assert (float(c), float(d), float(e)) == (11, 17, 5)
+    np.testing.assert_array_equal(g, [1, 2, 5])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_truncated_gradients_go_back_only_so_far(mode):
+    x, w = T.dvector("x"), T.dscalar("w")
+    for k in (0, 1, 2, 10):
+        h, _ = symbolic.scan(lambda e, h: h * w + e, x, T.constant(0.0), truncate_gradient=k)
+        gx, gw = symbolic.function([x, w], T.grad(h[-1], [x, w]), mode=mode)([1.0, 2, 3, 4], 0.5)
+        np.testing.assert_allclose(gx, [0.125 if k > 3 else 0, 0.25 if k > 2 else 0, 0.5 if k > 1 else 0, 1 if k > 0 else 0])
+        states = [0, 1, 2.5, 4.25]
+        np.testing.assert_allclose(gw, sum(0.5 ** i * states[3 - i] for i in range(min(k, 4))))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_loop_over_structures(mode):
+    xs = {"a": T.dmatrix("a"), "b": T.lvector("b")}
+
+    def step(carry, x):
+        total, (count,) = carry
+        return (total + x["a"], (count + x["b"],)), {"count": count, "none": None}
+
+    (total, (count,)), ys = symbolic.loop(step, (T.zeros((3,)), (T.constant(np.int64(0)),)), xs)
+    assert set(ys) == {"count", "none"} and ys["none"] is None
+    f = symbolic.function(list(xs.values()), [total, count, ys["count"]], mode=mode)
+    a, b, c = f(np.ones((4, 3)), [1, 2, 3, 4])
+    np.testing.assert_array_equal(a, [4, 4, 4])
+    assert int(b) == 10
+    np.testing.assert_array_equal(c, [0, 1, 3, 6])
+    x = T.dvector("x")
+    last, sums = symbolic.loop(lambda c, e: (c + e, c), T.constant(0.0), x, reverse=True)
+    got = symbolic.function([x], [last, sums, T.grad((sums * T.constant([1.0, 10, 100])).sum(), x)], mode=mode)([1, 2, 3])
+    assert float(got[0]) == 6
+    np.testing.assert_array_equal(got[1], [5, 3, 0])
+    np.testing.assert_array_equal(got[2], [0, 1, 11])
+    end, _ = symbolic.loop(lambda c, _: (c * 2, None), T.constant(1.0), length=100, until=lambda c: c > 1000)
+    assert float(symbolic.function([], end, mode=mode)()) == 1024
+
+
+@pytest.mark.parametrize("padding", [True, False])
+def test_checkpoints_give_the_same_gradients(padding):
+    x, w = T.dvector("x"), T.dscalar("w")
+    h, _ = symbolic.scan_checkpoints(lambda e, h, w: T.tanh(h * w + e), x, T.constant(0.1), w, save_every_N=3, padding=padding)
+    plain, _ = symbolic.scan(lambda e, h, w: T.tanh(h * w + e), x, T.constant(0.1), w)
+    f = symbolic.function([x, w], [h, plain[2::3], *T.grad(h.sum(), [x, w]), *T.grad(plain[2::3].sum(), [x, w])])
+    a, b, gx, gw, px, pw = f(RNG.normal(size=9), 0.7)
+    np.testing.assert_allclose(a, b)
+    np.testing.assert_allclose(gx, px)
+    np.testing.assert_allclose(gw, pw)
+    assert f(RNG.normal(size=7), 0.7)[0].shape == ((3,) if padding else (2,))
+    with pytest.raises(ValueError, match="save_every_N"):
+        symbolic.scan_checkpoints(lambda e, h: h, x, T.constant(0.1), save_every_N=0)
+    with pytest.raises(errors.NotSupported, match="taps"):
+        symbolic.scan_checkpoints(lambda e: e, x, None)
+
+
+def test_extents_that_turn_out_to_be_one_broadcast_inside_the_loop():
+    x, b = T.dtensor3("x"), T.dmatrix("b")
+    out, _ = symbolic.map(lambda e: e + b, x)
+    f = symbolic.function([x, b], [out, T.grad(out.sum(), b)])
+    for shape in [(4, 5), (1, 5), (4, 1), (1, 1)]:
+        a, c = RNG.normal(size=(3, 4, 5)), RNG.normal(size=shape)
+        got, g = f(a, c)
+        np.testing.assert_allclose(got, a + c)
+        np.testing.assert_allclose(g, np.full(shape, 60 / c.size))
+
+
+def test_after_an_error_in_a_step_shared_variables_hold_what_they_held():
+    total = symbolic.shared(np.zeros(2), "total")
+    idx = T.lvector("idx")
+    table = T.constant([1.0, 2.0])
+    _, updates = symbolic.scan(lambda i: {total: total + table[i]}, idx)
+    f = symbolic.function([idx], [], updates=updates)
+    f([0, 1])
+    with pytest.raises(errors.IndexOutOfBounds, match="out of bounds") as caught:
+        f([0, 7])
+    assert "test_scan.py" in str(caught.value)
+    np.testing.assert_array_equal(total.get_value(), [3, 3])
+
+
+def test_operands_that_do_not_fit_are_refused_when_called():
+    x, y, n = T.dmatrix("x"), T.dmatrix("y"), T.lscalar("n")
+    out, _ = symbolic.scan(lambda a, b: a + b, [x, y], n_steps=n)
+    f = symbolic.function([x, y, n], out)
+    assert f(np.ones((3, 2)), np.ones((4, 2)), 3).shape == (3, 2)
+    with pytest.raises(errors.ShapeError, match="loop of 4 steps needs as many elements; sequence 0 has 3"):
+        f(np.ones((3, 2)), np.ones((4, 2)), 4)
+    with pytest.raises(errors.ShapeError, match="can't take -1 steps"):
+        f(np.ones((3, 2)), np.ones((4, 2)), -1)
+    with pytest.raises(errors.ShapeError) as caught:
+        f(np.ones((3, 2)), np.ones((4, 3)), 2)
+    assert "lambda a, b: a + b" in str(caught.value)
+    assert f(np.ones((0, 2)), np.ones((0, 3)), 0).shape == (0, 2)
+    h = T.dvector("h")
+    grows = symbolic.function([x, h], symbolic.scan(lambda row, h: row * h.sum(), x, h)[0])
+    with pytest.raises(errors.ShapeError, match="carry 0 has extent 3 along axis 0 before a step and 2 after it"):
+        grows(np.ones((4, 2)), np.ones(3))
+
+
+def test_the_shortest_sequence_counts():
+    x, y = T.dvector("x"), T.dvector("y")
+    out, _ = symbolic.map(lambda a, b: a * b, [x, y])
+    f = symbolic.function([x, y], [out, *T.grad(out.sum(), [x, y])])
+    a, b, c = f([1, 2, 3], [4, 5])
+    np.testing.assert_array_equal(a, [4, 10])
+    np.testing.assert_array_equal(b, [4, 5, 0])
+    np.testing.assert_array_equal(c, [1, 2])
+
+
+def test_errors_name_what_to_change():
+    x = T.dmatrix("x")
+    with pytest.raises(ValueError, match="neither a sequence nor n_steps"):
+        symbolic.scan(lambda h: h, outputs_info=T.constant(0.0))
+    with pytest.raises(ValueError, match="n_steps must be 0 or more, got -2"):
+        symbolic.scan(lambda h: h, outputs_info=T.constant(0.0), n_steps=-2)
+    with pytest.raises(errors.DTypeError, match="n_steps must be an integer scalar"):
+        symbolic.scan(lambda h: h, outputs_info=T.constant(0.0), n_steps=T.dscalar("n"))
+    with pytest.raises(ValueError, match="returns 2 outputs, but outputs_info has 1"):
+        symbolic.scan(lambda r, h: (h, h), x, x[0])
+    with pytest.raises(ValueError, match=r"has taps \[-1\] but no initial value"):
+        symbolic.scan(lambda r, h: h, x, dict(taps=[-1]))
+    with pytest.raises(ValueError, match="taps are negative"):
+        symbolic.scan(lambda r, h: h, x, dict(initial=x[0], taps=[0]))
+    with pytest.raises(errors.ShapeError, match="reads 3 steps back, but its initial value holds 2"):
+        symbolic.scan(lambda r, h: h, x, dict(initial=T.constant([1.0, 2.0]), taps=[-3]))
+    with pytest.raises(errors.RankError, match="needs 2 values along a first axis"):
+        symbolic.scan(lambda r, h: h, x, dict(initial=T.constant(1.0), taps=[-2]))
+    with pytest.raises(errors.RankError, match="sequence 0 is a scalar"):
+        symbolic.scan(lambda r: r, T.dscalar("s"))
+    with pytest.raises(ValueError, match="may have taps"):
+        symbolic.scan(lambda r: r, dict(input=x, tap=[1]))
+    with pytest.raises(errors.RankError, match="output 0 is .* before a step and .* after it") as caught:
+        symbolic.scan(lambda r, h: h + r, x, T.constant(0.0))
+    assert "lambda r, h: h + r" in str(caught.value) and "hint" in str(caught.value)
+    with pytest.raises(errors.MissingInputError, match="isn't among non_sequences"):
+        w = T.dvector("w")
+        symbolic.scan(lambda r: r * w, x, strict=True)
+    assert symbolic.scan(lambda r, w: r * w, x, non_sequences=[w], strict=True)[0].ndim == 2
+    with pytest.raises(errors.ConversionError):
+        symbolic.scan(lambda r: "text", x)
+    with pytest.raises(errors.RankError, match="condition must be a scalar"):
+        symbolic.until(x > 0)
+    with pytest.raises(ValueError, match="must return a pair"):
+        symbolic.loop(lambda c, r: c, T.constant(0.0), x)
+    with pytest.raises(ValueError, match="changes the structure of the carry"):
+        symbolic.loop(lambda c, r: ((c, c), None), T.constant(0.0), x)
+
+
+def test_return_list_and_single_outputs():
+    x = T.dvector("x")
+    assert isinstance(symbolic.scan(lambda e: e, x, return_list=True)[0], list)
+    assert symbolic.scan(lambda e: e, x)[0].type == x.type
+    assert len(symbolic.scan(lambda e: [e, e], x)[0]) == 2
+
+
+def test_what_nobody_reads_is_not_kept():
+    x = T.dvector("x")
+    (a, _), _ = symbolic.scan(lambda e, h: [h + e, T.exp(e)], x, [T.constant(0.0), None])
+    source = symbolic.function([x], a[-1:]).source
+    body = source[source.index("static int loop_1"):]
+    assert "exp(" not in body.split("symbolic_run")[0]
+
+
+def test_the_loop_is_readable_and_names_the_users_lines():
+    x = T.dvector("x")
+    out, _ = symbolic.scan(lambda e, h: T.tanh(h) + e, x, T.constant(0.0), name="smooth")
+    source = symbolic.function([x], out).source
+    assert "/* scan{smooth}  [" in source
+    assert "lambda e, h: T.tanh(h) + e" in source
+    assert "for (; t < steps; t++) {" in source
+
+
+def test_functions_with_loops_are_pickled_copied_and_found_in_the_cache(tmp_path):
+    x = T.dvector("x")
+    out, _ = symbolic.scan(lambda e, h: h * 0.5 + e, x, T.constant(0.0))
+    f = symbolic.function([x], [out, T.grad(out.sum(), x)])
+    for g in (pickle.loads(pickle.dumps(f)), f.copy()):
+        for a, b in zip(f([1, 2, 3]), g([1, 2, 3]), strict=True):
+            np.testing.assert_array_equal(a, b)
+    program = """
+import logging, symbolic, symbolic.tensor as T
+from symbolic.codegen import native
+built = []
+original = native.build
+native.build = lambda *a: built.append(1) or original(*a)
+x = T.dvector("x")
+out, _ = symbolic.scan(lambda e, h: T.dot(h, h) * 0.5 + e, T.outer(x, x), T.outer(x, x)[0])
+f = symbolic.function([x], [out, T.grad(out.sum(), x)])
+try:
+    symbolic.function([x, T.lvector("i")], symbolic.map(lambda k: x[k], T.lvector("i"))[0], on_unused_input="ignore")
+except symbolic.errors.MissingInputError:
+    pass
+print(len(built), f([1.0, 2.0])[0].sum())
+"""
+    env = {**__import__("os").environ, "SYMBOLIC_CACHE_DIR": str(tmp_path / "cache")}
+    first, second = (subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True)
+                     .stdout.split() for _ in range(2))
+    assert (first[0], second[0]) == ("1", "0") and first[1] == second[1]
+
+
+def test_long_loops_take_no_memory_for_each_step():
+    n = T.lscalar("n")
+    last, _ = symbolic.loop(lambda h, _: (T.tanh(T.dot(h, h)) + T.sum(T.arange(3) * 1.0), None), T.eye(3), length=n)
+    f = symbolic.function([n], last)
+    f(10)
+    program_memory = int(open("/proc/self/statm").read().split()[1])
+    f(200_000)
+    assert int(open("/proc/self/statm").read().split()[1]) - program_memory < 2000  # pages; a step's values take 600 bytes
+
+
+def test_many_carries_swap_places():
+    a, b = T.dvector("a"), T.dvector("b")
+    (x, y), _ = symbolic.scan(lambda p, q: [q, p + q], outputs_info=[a, b], n_steps=5)
+    got = symbolic.function([a, b], [x, y])([0.0, 1], [1.0, 1])
+    want = [[0.0, 1], [1.0, 1]]
+    for _ in range(5):
+        want.append([want[-2][i] + want[-1][i] for i in range(2)])
+    np.testing.assert_array_equal(got[0], want[1:6])
+    np.testing.assert_array_equal(got[1], want[2:7])
+
+
+def test_integer_carries_have_no_gradient_and_do_not_disturb():
+    x = T.dvector("x")
+    (h, k), _ = symbolic.scan(lambda e, h, k: [h + e * k, k + 1], x, [T.constant(0.0), T.constant(np.int64(1))])
+    np.testing.assert_array_equal(symbolic.function([x], T.grad(h[-1], x))([5.0, 5, 5]), [1, 2, 3])
+    assert k.dtype == "int64"
+
+
+def test_a_deep_chain_of_loops_needs_no_recursion():
+    x = T.dvector("x")
+    y = x
+    for _ in range(60):
+        y, _ = symbolic.map(lambda e: e * 1.01, y)
+    f = symbolic.function([x], T.grad(y.sum(), x))
+    np.testing.assert_allclose(f([1.0, 2.0]), 1.01 ** 60)

@@ -55,6 +55,8 @@ class Scan(Op):
         self.carries, self.sequences, self.until = carries, sequences, until
         self.reverse, self.truncate, self.label, self.repeat = reverse, truncate, label, repeat
         self.traces = len(self.outputs) - carries - until
+        if any(v.owner is not None for v in self.inputs):
+            raise errors.GraphError("scan: what a step starts from must be variables of their own, not computed ones")
         nodes = toposort(self.outputs, stop=self.inputs)
         known = set(self.inputs)
         for v in [v for n in nodes for v in n.inputs] + list(self.outputs):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from symbolic.forward import pushforwards
-from symbolic.graph import Apply, Constant, Op, Variable, ancestors, constant, toposort
+from symbolic.graph import Apply, Constant, Op, Variable, ancestors, clone_replace, constant, toposort
 from symbolic.nullgrad import is_null
 from symbolic.ops.extents import Shape_i
 from symbolic.ops.functions import minimum
@@ -124,7 +124,9 @@ class _Back:
         states, elements, fixed = ([k for k in range(first, last) if inputs[k] in used]
                                    for first, last in ((0, a), (a, b), (b, len(inputs))))
         traces = self._traces([*(inputs[k] for k in states), *saved])
-        ins = [*self.carried.values(), *totals, *(inputs[k] for k in states), *saved, *(inputs[k] for k in elements),
+        read_back = [v.clone() for v in saved]  # leaves: what they were computed from doesn't count any more
+        outs = clone_replace(outs, dict(zip(saved, read_back, strict=True)))
+        ins = [*self.carried.values(), *totals, *(inputs[k] for k in states), *read_back, *(inputs[k] for k in elements),
                *self.traced.values(), *(inputs[k] for k in fixed)]
         read = [*traces, *(sequences[k - a] for k in elements), *(self.gouts[k] for k in self.traced)]
         made = op.back(ins, outs, len(self.carried) + len(sums), len(read),

@@ -1,6 +1,7 @@
 """scan and its relatives: Theano's semantics, native code, derivatives, errors."""
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -169,12 +170,12 @@ def test_nested_loops_and_closures(mode):
 def test_shapes_that_change_inside_a_step_but_not_from_step_to_step(mode):
     x = T.dvector("x")
     prefix, _ = symbolic.map(lambda n: T.sum(x[:n] ** 2), T.arange(x.shape[0] + 1))
-    several, _ = symbolic.map(lambda n: T.sum(T.cumsum(T.arange(n))) if hasattr(T, "cumsum") else T.sum(T.arange(n) ** 2), T.arange(6))
+    several, _ = symbolic.map(lambda n: T.sum(T.arange(n) ** 2), T.arange(6))
     f = symbolic.function([x], [prefix, several], mode=mode)
     a = np.arange(1.0, 5)
     got = f(a)
     np.testing.assert_allclose(got[0], [np.sum(a[:n] ** 2) for n in range(5)])
-    assert got[1].shape == (6,)
+    np.testing.assert_array_equal(got[1], [sum(i * i for i in range(n)) for n in range(6)])
 
 
 def test_a_trace_whose_shape_would_change_is_refused():
@@ -390,7 +391,7 @@ except symbolic.errors.MissingInputError:
     pass
 print(len(built), f([1.0, 2.0])[0].sum())
 """
-    env = {**__import__("os").environ, "SYMBOLIC_CACHE_DIR": str(tmp_path / "cache")}
+    env = {**os.environ, "SYMBOLIC_CACHE_DIR": str(tmp_path / "cache")}
     first, second = (subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True)
                      .stdout.split() for _ in range(2))
     assert (first[0], second[0]) == ("1", "0") and first[1] == second[1]

@@ -1,6 +1,7 @@
 """Random loops against a plain NumPy loop: values, gradients by differences, and Rop."""
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ BATCHES = 16
 TAPS = [(-1,), (-1,), (-1,), (-2, -1), (-1, -2), (-3, -1), (-2,)]
 SEQUENCE_TAPS = [(0,), (0,), (0,), (-1, 0), (0, 2), (-1, 1)]
 UNARY = ["tanh", "sin", "cos"]
+ARITHMETIC = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}
 BINARY = ["add", "sub", "mul", "maximum", "where"]
 
 
@@ -87,9 +89,7 @@ def step(m: Any, p: Program, values: list[Any], w: Any, scan: Any) -> list[Any]:
             made = m.where(x > y, x * y, y)
         elif len(args) == 2:
             y = values[args[1]]
-            # (equal operands both have gradient 1, as in Theano)
-            made = {"add": lambda: x + y, "sub": lambda: x - y, "mul": lambda: x * y,
-                    "maximum": lambda: m.maximum(x, y - 0.0123)}[name]()
+            made = m.maximum(x, y - 0.0123) if name == "maximum" else ARITHMETIC[name](x, y)  # not at the kink
         else:
             made = getattr(m, name)(x)
         values.append(made)

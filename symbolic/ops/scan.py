@@ -113,9 +113,9 @@ class Scan(Op):
         for k, (v, o) in enumerate(zip(self.inputs, self.outputs[:self.carries], strict=False)):
             if o.dtype != v.dtype or o.ndim != v.ndim:
                 raise errors.DTypeError(f"carry {k} is {v.type} before a step and {o.type} after it")
-        inner = self.loop(*types).graph
-        made = [met(t, o.type) for t, o in zip(types[1:1 + self.carries], inner.outputs, strict=False)]
-        for o in inner.outputs[self.carries:self.carries + self.traces]:
+        step = self.loop(*types).graph
+        made = [met(t, o.type) for t, o in zip(types[1:1 + self.carries], step.outputs, strict=False)]
+        for o in step.outputs[self.carries:self.carries + self.traces]:
             made.append(o.type.clone(shape=(None, *o.type.shape)))
         return (*made, TensorType("int64", ())) if self.until else tuple(made)
 

@@ -284,8 +284,8 @@ def scanned(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_seque
         start += info.start() if info.depth else []
         after += [*state[1:], y] if info.depth else []
         names += [f"output {k}"] * info.depth
-    table = {s: Variable(s.type, name=s.name, loc=s.loc) for s in updates}
-    replaced = clone_replace([*after, *outputs, *updates.values(), *([] if condition is None else [condition])], dict(table))
+    table: dict[Variable, Variable] = {s: Variable(s.type, name=s.name, loc=s.loc) for s in updates}
+    replaced = clone_replace([*after, *outputs, *updates.values(), *([] if condition is None else [condition])], table)
     m = len(after)
     before += table.values()
     start += table.keys()
@@ -300,7 +300,7 @@ def scanned(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_seque
         traced[k] = after[place - 1] if info.depth else traced[k]
     step = Step(before, start, places, xs, after, traced, rest[-1] if condition is not None else None)
     last, traces = step.run(n, name or "", truncate_gradient, others if strict else None)
-    new = dict(zip(table, last[m:], strict=True))
+    new = dict(zip(updates, last[m:], strict=True))
     lasts, place = [], 0
     for info, trace in zip(infos, traces, strict=True):
         place += info.depth

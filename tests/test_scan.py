@@ -432,3 +432,40 @@ def test_a_deep_chain_of_loops_needs_no_recursion():
         y, _ = symbolic.map(lambda e: e * 1.01, y)
     f = symbolic.function([x], T.grad(y.sum(), x))
     np.testing.assert_allclose(f([1.0, 2.0]), 1.01 ** 60)
+
+
+def loops_in(f):
+    return f.source.count("static int loop_")
+
+
+def test_the_gradient_runs_the_forward_loop_once():
+    x, w = T.dmatrix("x"), T.dmatrix("w")
+    h, _ = symbolic.scan(lambda e, h: T.tanh(T.dot(h, w) + e), x, T.zeros((3,)))
+    cost = (h ** 2).sum()
+    f = symbolic.function([x, w], [cost, *T.grad(cost, [x, w])])
+    assert loops_in(f) == 2
+    a, b = RNG.normal(size=(4, 3)), RNG.normal(size=(3, 3))
+    slow = symbolic.function([x, w], [cost, *T.grad(cost, [x, w])], mode="FAST_COMPILE")
+    for p, q in zip(f(a, b), slow(a, b), strict=True):
+        np.testing.assert_allclose(p, q, rtol=1e-10)
+
+
+def test_loops_of_as_many_steps_are_merged_where_neither_waits():
+    x = T.dvector("x")
+    a, _ = symbolic.scan(lambda e, t: t + e, x, T.constant(0.0))
+    b, _ = symbolic.scan(lambda e, t: t * 2 + e, x, T.constant(0.0))
+    c, _ = symbolic.scan(lambda e, t: t + e, a, T.constant(0.0))
+    other, _ = symbolic.map(lambda e: e + 1, T.arange(3))
+    f = symbolic.function([x], [a, b, c, other])
+    assert loops_in(f) == 3
+    got = f([1, 2, 3])
+    np.testing.assert_array_equal(got[0], [1, 3, 6])
+    np.testing.assert_array_equal(got[1], [1, 4, 11])
+    np.testing.assert_array_equal(got[2], [1, 4, 10])
+    same, _ = symbolic.scan(lambda e, t, u: [t + e, u + e], x, [T.constant(0.0), T.constant(0.0)])
+    twice, _ = symbolic.scan(lambda e, t: t + e, x, T.constant(0.0))
+    g = symbolic.function([x], [*same, twice])
+    assert loops_in(g) == 1
+    assert "c1[" not in g.source  # carries that start and go on alike are one
+    for y in g([1, 2, 3]):
+        np.testing.assert_array_equal(y, [1, 3, 6])

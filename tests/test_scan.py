@@ -469,3 +469,44 @@ def test_loops_of_as_many_steps_are_merged_where_neither_waits():
     assert "c1[" not in g.source  # carries that start and go on alike are one
     for y in g([1, 2, 3]):
         np.testing.assert_array_equal(y, [1, 3, 6])
+
+
+def products_in_loops(f):
+    """How many products stand inside loops, and after them."""
+    source = f.source
+    start, end = source.index("static int loop_1"), source.index("int symbolic_run(")
+    return source[start:end].count("multiply("), source[end:].count("multiply(")
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_products_of_sequences_and_sums_of_products_leave_the_loop(backwards):
+    x, w, u = T.dtensor3("x"), T.dmatrix("w"), T.dmatrix("u")
+    h, _ = symbolic.scan(lambda e, h: T.tanh(T.dot(e, u) + T.dot(h, w)), x, T.zeros((2, 4)), go_backwards=backwards)
+    cost = (h ** 2).sum()
+    f = symbolic.function([x, w, u], [cost, *T.grad(cost, [w, u])])
+    assert loops_in(f) == 2
+    assert products_in_loops(f) == (2, 3)  # h w, and its gradient in h; x u, and the gradients of u and w
+    slow = symbolic.function([x, w, u], [cost, *T.grad(cost, [w, u])], mode="FAST_COMPILE")
+    for n in (5, 1, 0):
+        a, b, c = RNG.normal(size=(n, 2, 3)), RNG.normal(size=(4, 4)), RNG.normal(size=(3, 4))
+        for p, q in zip(f(a, b, c), slow(a, b, c), strict=True):
+            np.testing.assert_allclose(p, q, rtol=1e-9, atol=1e-12)
+
+
+def test_products_with_vectors_leave_the_loop():
+    x, w, u = T.dmatrix("x"), T.dmatrix("w"), T.dmatrix("u")
+    for step in (lambda e, h: T.tanh(T.dot(u, e) + T.dot(w, h)), lambda e, h: T.tanh(T.dot(e, u.T) + T.dot(h, w.T))):
+        h, _ = symbolic.scan(step, x, T.zeros((4,)))
+        cost = (h ** 2).sum()
+        f = symbolic.function([x, w, u], [cost, *T.grad(cost, [w, u])])
+        assert products_in_loops(f) == (2, 3)
+        slow = symbolic.function([x, w, u], [cost, *T.grad(cost, [w, u])], mode="FAST_COMPILE")
+        a, b, c = RNG.normal(size=(5, 3)), RNG.normal(size=(4, 4)), RNG.normal(size=(4, 3))
+        for p, q in zip(f(a, b, c), slow(a, b, c), strict=True):
+            np.testing.assert_allclose(p, q, rtol=1e-9, atol=1e-12)
+
+
+def test_products_stay_where_a_step_may_not_come():
+    x, u = T.dtensor3("x"), T.dmatrix("u")
+    h, _ = symbolic.scan(lambda e, h: (T.dot(e, u) + h, symbolic.until(h.sum() > 3)), x, T.zeros((2, 4)))
+    assert products_in_loops(symbolic.function([x, u], h)) == (1, 0)

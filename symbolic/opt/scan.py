@@ -85,14 +85,14 @@ def _merged(nodes: Sequence[Apply]) -> dict[Variable, Variable]:
     new = [v for op in ops for v in op.outputs[:op.carries]]
     carried = [k for k, kind in enumerate(kinds) if kind == 0]
     # carries that start alike are taken for one, until what they become tells them apart
-    names = {k: (kinds[k], outer[k], inner[k].type) for k in range(len(inner))}
+    names: dict[int, tuple] = {k: (kinds[k], outer[k], inner[k].type) for k in range(len(inner))}
     while True:
         first: dict[tuple, int] = {}
         for k in range(len(inner)):
             first.setdefault(names[k], k)
         table = {v: inner[first[names[k]]] for k, v in enumerate(inner)}
         made = _interned(new + outs, table)
-        finer = dict(names)
+        finer: dict[int, tuple] = dict(names)
         for place, k in enumerate(carried):
             finer[k] = (names[k], made[place])
         if len({finer[k] for k in carried}) == len({names[k] for k in carried}):

@@ -120,6 +120,12 @@ def test_errors(make, text):
     assert "test_reduce.py" in str(caught.value)
 
 
+def test_what_is_left_of_no_elements_is_nothing():
+    x = TensorType("float64", (0, 2, 3))()
+    assert x.reshape((-1, 3)).type.shape == (0, 3)
+    assert symbolic.function([x], x.reshape((x.shape[1], -1)))(np.zeros((0, 2, 3))).shape == (2, 0)
+
+
 def test_reshape_to_another_size_fails_at_run_time():
     x = tensor(2)
     f = symbolic.function([x], x.reshape((5, 2)))

@@ -167,7 +167,7 @@ def _left_over(x: Variable, new: Sequence[Variable]) -> Variable | None:
             axes.remove(n.owner.op.axis)
         else:
             return None
-    total = math.prod(1 if (n := x.type.shape[a]) is None else n for a in axes)
+    total = math.prod(e for a in axes if (e := x.type.shape[a]) is not None)
     if product <= 0 or total % product:
         return None
     left: Variable = constant(total // product, dtype="int64")

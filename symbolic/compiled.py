@@ -27,8 +27,7 @@ from symbolic.config import config
 from symbolic.fgraph import Facts, capture
 from symbolic.graph import Apply, Variable, clone_replace, describe
 from symbolic.infer import infer
-from symbolic.opt.scan import merge_loops
-from symbolic.opt.scan_products import pull_products
+from symbolic.opt.pipeline import optimised
 from symbolic.shared import Container, SharedVariable
 from symbolic.spec import Input, Spec
 
@@ -213,7 +212,7 @@ class _Program:
     """Native code of one captured graph, or of a variant of it in which some extents are known to be 1."""
 
     def __init__(self, spec: Spec, compiler: Compiler, facts: Facts = frozenset()) -> None:
-        self.graph = pull_products(merge_loops(capture(spec.leaves, spec.roots, facts)))
+        self.graph = optimised(capture(spec.leaves, spec.roots, facts))
         self.loaded: Loaded = native(
             self.graph, [spec.leaves.index(s) for s, _ in spec.updates], spec.name, spec.loc, compiler)
 

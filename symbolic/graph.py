@@ -209,6 +209,8 @@ class Op:
     extern: str | None = None
     #: Whether inlining into every reader is free: indices change, no arithmetic.
     is_index_map: bool = False
+    #: How many results an op chooses, which computes nothing: operands are the condition, these, and those if it is false.
+    arms: int | None = None
 
     @property
     def name(self) -> str:
@@ -263,6 +265,10 @@ class Op:
 
     def loop(self, *types: TensorType) -> Any:
         """Return the :class:`symbolic.loop.Loop` that it is for operands of `types`; None if it is none."""
+        return None
+
+    def branch(self, *types: TensorType) -> Any:
+        """Return the :class:`symbolic.branch.Arms` that it computes one of, for operands of `types`; None if it is none."""
         return None
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...] | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from symbolic import errors
 from symbolic.fgraph import FunctionGraph
 from symbolic.graph import Apply, Constant, Variable
-from symbolic.scalar import Check, Expr, IndexLambda, const, cost, load, substitute, sym
+from symbolic.scalar import Check, Expr, IndexLambda, const, cost, dim, load, substitute, sym
 from symbolic.types import is_discrete
 
 _HOST_COST = 60  # longer integer expressions are computed once, by a kernel
@@ -169,3 +169,43 @@ def infer(graph: FunctionGraph) -> Extents:
     for node in graph.nodes:
         extents.add(node, ordinal)
     return extents
+
+
+def over_operands(graph: FunctionGraph, outputs: Sequence[Variable], first: int, along: range = range(0),
+                  steady: int = 0) -> list[tuple[Expr, ...]]:
+    """Return the extents of `outputs` of an inner graph, over the operands of the application that it belongs to.
+
+    Parameters
+    ----------
+    graph : FunctionGraph
+    outputs : sequence of Variable
+    first : int
+        The operand that input 0 is.
+    along : range
+        Inputs that are elements of their operands, along the first axis.
+    steady : int
+        The first input that has the same value whenever the graph is computed.
+
+    Raises
+    ------
+    NotSupported
+        If an extent depends on a value that is known only inside.
+    """
+    extents = Extents(graph)
+    for node in graph.nodes:
+        extents.add(node)
+    place = {v: k for k, v in enumerate(graph.inputs)}
+
+    def outer(n: Expr, args: tuple[Expr, ...]) -> Expr | None:
+        if n.op == "sym" and n.arg[0] == "x":
+            k, _, axis = n.arg[1:].partition("_")
+            return dim(first + int(k), int(axis) + (int(k) in along))
+        if n.op == "load":
+            k = place.get(n.arg, -1)
+            if k < steady or args:
+                raise errors.NotSupported("the shape of what a step returns may change from step to step\n"
+                                          "hint: a trace holds arrays of one shape; pad them to a common length")
+            return load(first + k, (), n.dtype)
+        return None
+
+    return [tuple(substitute(list(extents.of(o)), outer)) for o in outputs]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
+from symbolic.branch import Path, common, literal, paths
 from symbolic.graph import Apply, Op, Variable, as_tensor_variable, constant, describe, toposort
 from symbolic.nullgrad import DisconnectedType, is_null
 from symbolic.source import caller
@@ -147,20 +148,77 @@ def pullbacks(seeds: dict[Variable, Variable], targets: Sequence[Variable],
         if reached:
             reach.update(reached)
             active.append(node)
-    terms: dict[Variable, Variable] = dict(seeds)
+    terms = _Terms(seeds, paths(active, [*seeds]))
     for node in reversed(active):
         gouts = [terms.get(v) for v in node.outputs]
         if all(g is None for g in gouts):
             continue
-        for x, g in zip(node.inputs, pullback_of(node, gouts), strict=True):
-            if g is None or x not in reach or x in stop:
-                continue
-            before = terms.get(x)
-            if before is None or is_null(g):
-                terms[x] = g
-            elif not is_null(before):
-                terms[x] = before + g  # type: ignore[operator]
-    return {v: terms[v] for v in targets if v in terms}
+        if node.op.arms is not None:  # each arm gets what it gave, under its condition
+            found: list[Variable | None] = [None, *gouts, *gouts]
+        else:
+            found = pullback_of(node, gouts)
+        for k, (x, g) in enumerate(zip(node.inputs, found, strict=True)):
+            if g is not None and x in reach and x not in stop:
+                terms.add(x, g, terms.path(node) + literal(node, k))
+    results = {v: terms.always(v) for v in targets}
+    return {v: g for v, g in results.items() if g is not None}
+
+
+class _Terms:
+    """Cotangents as they are added up; each holds only under the conditions under which its variable is needed.
+
+    So the arm of a branch that isn't taken contributes zeros whatever its derivative is, and needn't be computed.
+    """
+
+    def __init__(self, seeds: dict[Variable, Variable], needed: dict[Apply, Path]) -> None:
+        self.sums: dict[Variable, Variable] = dict(seeds)
+        self.needed = needed
+        self.waiting: dict[Variable, dict[Variable, list[Variable | None]]] = {}  # terms from the arms of a condition
+
+    def path(self, node: Apply | None) -> Path:
+        """Return when a node is needed."""
+        return () if node is None else self.needed.get(node, ())
+
+    def add(self, x: Variable, g: Variable, path: Path) -> None:
+        """Add a term that holds under `path`."""
+        own = self.path(x.owner)
+        more = path[len(common(own, path)):]
+        if not more or is_null(g):
+            self._sum(x, g)
+            return
+        for condition, side in reversed(more[1:]):
+            g = _chosen(condition, side, g, x)
+        condition, side = more[0]
+        pair = self.waiting.setdefault(x, {}).setdefault(condition, [None, None])
+        before = pair[side]
+        pair[side] = g if before is None else before + g  # type: ignore[operator]
+
+    def _sum(self, x: Variable, g: Variable) -> None:
+        before = self.sums.get(x)
+        if before is None or is_null(g):
+            self.sums[x] = g
+        elif not is_null(before):
+            self.sums[x] = before + g  # type: ignore[operator]
+
+    def get(self, v: Variable) -> Variable | None:
+        """Return the cotangent of `v`, which holds where `v` is needed."""
+        for condition, (no, yes) in self.waiting.pop(v, {}).items():
+            zero = zeros_of(v)
+            self._sum(v, CHOOSE[0](condition, zero if yes is None else yes, zero if no is None else no))
+        return self.sums.get(v)
+
+    def always(self, v: Variable) -> Variable | None:
+        """Return the cotangent of `v`: zeros where `v` isn't needed."""
+        g = self.get(v)
+        if g is not None and not is_null(g):
+            for condition, side in reversed(self.path(v.owner)):
+                g = _chosen(condition, side, g, v)
+        return g
+
+
+def _chosen(condition: Variable, side: bool, g: Variable, like: Variable) -> Variable:
+    zero = zeros_of(like)
+    return CHOOSE[0](condition, *((g, zero) if side else (zero, g)))
 
 
 def connected(node: Apply, reached: Sequence[bool]) -> list[Variable]:
@@ -347,6 +405,8 @@ def _all(cost: Variable) -> Iterable[Variable]:
 
 #: Filled by `ops.functions`: the second argument in the shape of the first.
 FILL: list[Any] = []
+#: Filled by `ops.ifelse`: the second argument if the first is true, else the third.
+CHOOSE: list[Any] = []
 
 
 def _complain(v: Variable, cost: Variable | None, how: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
-from symbolic.graph import Apply, Constant, Op, Variable, toposort
+from symbolic.graph import Apply, Constant, Op, Variable
 from symbolic.loop import Loop
 from symbolic.scalar import ATOMS, COMBINERS, Check, Expr, IndexLambda, Scatter
 from symbolic.scalar import toposort as expr_toposort
@@ -37,17 +37,38 @@ def evaluate(outputs: Sequence[Variable], values: dict[Variable, np.ndarray],
     """
     known = dict(values)
     with np.errstate(all="ignore"):
-        for node in toposort(outputs, stop=known):
-            arrays = [_value(v, known) for v in node.inputs]
+        stack = [v.owner for v in reversed(outputs)]
+        while stack:
+            node = stack[-1]
+            if node is None or all(v in known for v in node.outputs):
+                stack.pop()
+                continue
+            waiting = [v.owner for v in _wanted(node, known) if v not in known and v.owner is not None]
+            if waiting:
+                stack += reversed(waiting)
+                continue
+            stack.pop()
+            arrays = [_value(v, known) for v in _wanted(node, known)]
             try:
-                results = apply(node.op, arrays)
+                results = arrays[1:] if node.op.arms is not None else apply(node.op, arrays)
             except errors.SymbolicError as error:
                 raise explain(error, node, arrays) from None
             for out, array in zip(node.outputs, results, strict=True):
-                known[out] = array
+                known.setdefault(out, array)
             if watch is not None:
                 watch(node, results)
         return [_value(v, known) for v in outputs]
+
+
+def _wanted(node: Apply, known: dict[Variable, np.ndarray]) -> Sequence[Variable]:
+    """Return the operands that `node` is to be computed from: of a choice the condition, then the arm taken as well."""
+    n, condition = node.op.arms, node.inputs[0] if node.inputs else None
+    if n is None or condition is None:
+        return node.inputs
+    if condition.owner is not None and condition not in known:
+        return node.inputs[:1]
+    taken = node.inputs[1:1 + n] if _value(condition, known) else node.inputs[1 + n:]
+    return (condition, *taken)
 
 
 def _value(v: Variable, known: dict[Variable, np.ndarray]) -> np.ndarray:

@@ -8,11 +8,11 @@ from typing import Any
 from symbolic import errors
 from symbolic.fgraph import FunctionGraph, signature
 from symbolic.graph import Constant, Op, Variable, describe, toposort
-from symbolic.infer import Extents
+from symbolic.infer import over_operands
 from symbolic.loop import Loop, element, met, specialised
 from symbolic.ops.scan_gradient import backward, forward
 from symbolic.pickling import flatten, restore
-from symbolic.scalar import Check, Expr, dim, load, substitute
+from symbolic.scalar import Check, Expr, dim, load
 from symbolic.types import TensorType
 
 Terms = list["Variable | None"]
@@ -121,28 +121,10 @@ class Scan(Op):
 
     def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
         graph = self.loop(*types).graph
-        extents = Extents(graph)
-        for node in graph.nodes:
-            extents.add(node)
-        place = {v: k for k, v in enumerate(graph.inputs)}
         a, b = self.carries, self.carries + self.sequences
-
-        def outer(n: Expr, args: tuple[Expr, ...]) -> Expr | None:
-            if n.op == "sym" and n.arg[0] == "x":
-                k, _, axis = n.arg[1:].partition("_")
-                return dim(1 + int(k), int(axis) + (a <= int(k) < b))
-            if n.op == "load":
-                k = place.get(n.arg, -1)
-                if k < b or args:
-                    raise errors.NotSupported("the shape of what a step returns may change from step to step\n"
-                                              "hint: a trace holds arrays of one shape; pad them to a common length")
-                return load(1 + k, (), n.dtype)
-            return None
-
         steps = load(0, (), "int64")
         found: list[tuple[Expr, ...]] = [tuple(dim(1 + k, axis) for axis in range(types[1 + k].ndim)) for k in range(a)]
-        for o in graph.outputs[a:a + self.traces]:
-            found.append((steps, *substitute(list(extents.of(o)), outer)))
+        found += [(steps, *e) for e in over_operands(graph, graph.outputs[a:a + self.traces], 1, range(a, b), b)]
         return (*found, ()) if self.until else tuple(found)
 
     def checks(self, *types: TensorType) -> tuple[Check, ...]:

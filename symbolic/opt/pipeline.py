@@ -1,0 +1,33 @@
+"""The one ordered list of what is done to a captured graph, and to the graphs inside of it."""
+from __future__ import annotations
+
+from symbolic.fgraph import FunctionGraph, capture
+from symbolic.graph import Apply, Variable
+from symbolic.ops.scan import Scan
+from symbolic.opt.branch import _Rebuilt, sink_branches
+from symbolic.opt.scan import merge_loops
+from symbolic.opt.scan_products import pull_products
+
+
+def optimised(graph: FunctionGraph) -> FunctionGraph:
+    """Return a graph that computes the same as `graph`, faster."""
+    graph = merge_loops(graph)
+    graph = pull_products(graph)
+    graph = _inside_loops(graph)
+    return sink_branches(graph, optimised)
+
+
+def _inside_loops(graph: FunctionGraph) -> FunctionGraph:
+    """Return `graph` with the steps of its loops rewritten."""
+    table: dict[Variable, Variable] = {}
+    for node in graph.nodes:
+        op = node.op
+        if isinstance(op, Scan):
+            step = capture(op.inputs, op.outputs)
+            better = optimised(step)
+            if better is not step:
+                new = Scan(op.inputs, better.outputs, op.carries, op.sequences, op.until, op.reverse, op.truncate, op.label,
+                           op.repeat)
+                table.update(zip(node.outputs, Apply(new, node.inputs, [o.type for o in node.outputs], node.loc).outputs,
+                                 strict=True))
+    return capture(graph.inputs, _Rebuilt(table)(graph.outputs)) if table else graph

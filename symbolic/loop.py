@@ -83,14 +83,15 @@ def specialised(inputs: Sequence[Variable], outputs: Sequence[Variable], types: 
 
 
 def nested_nodes(graph: FunctionGraph) -> list[Apply]:
-    """Return the nodes of a captured graph and of the steps of its loops, in a fixed order."""
+    """Return the nodes of a captured graph and of the steps of its loops and the arms of its branches, in a fixed order."""
     found: list[Apply] = []
     stack = [graph]
     while stack:
         g = stack.pop()
         found += g.nodes
         for node in g.nodes:
-            inner = node.op.loop(*(v.type for v in node.inputs))
-            if inner is not None:
-                stack.append(inner.graph)
+            types = [v.type for v in node.inputs]
+            inner, arms = node.op.loop(*types), node.op.branch(*types)
+            stack += [] if inner is None else [inner.graph]
+            stack += [] if arms is None else [arms.then, arms.other]
     return found

@@ -1,6 +1,8 @@
 """Reductions and array shapes: interpreter and native code against NumPy, derivatives against differences."""
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from oracles import REDUCTIONS
@@ -274,3 +276,11 @@ def test_second_derivative_of_a_product_over_outer_and_inner_axes():
         down[i] -= 1e-5
         want[i] = (f(up)[0] - f(down)[0]) / 2e-5
     np.testing.assert_allclose(f(a)[1], want, atol=1e-6 * np.abs(want).max())
+
+
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_functions_of_reductions_are_pickled(name):
+    x = tensor(2)
+    f = symbolic.function([x], getattr(reduce, name)(x, axis=0))
+    a = np.arange(1.0, 7.0).reshape(2, 3)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(f))(a), f(a))

@@ -141,7 +141,7 @@ class Fusion:
             for o in self.operands(d):
                 self.clients.setdefault(o, []).append(k)
                 stack.append(o)
-            if d.kind in ("gemm", "python", "loop"):
+            if d.kind in ("gemm", "python", "loop", "branch"):
                 self.stored.update(d.inputs)
             if d.base is not None:
                 self.stored.add(d.base)

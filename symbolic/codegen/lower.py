@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from symbolic import errors
+from symbolic.branch import Arms
 from symbolic.fgraph import FunctionGraph
 from symbolic.graph import Apply, Constant, Variable
 from symbolic.infer import Extents
@@ -27,8 +28,8 @@ class Def:
     ----------
     id : int
     kind : str
-        ``input``, ``const``, ``map``, ``reduce``, ``scatter``, ``view``, ``gemm``, ``python``, ``check``, ``loop`` (the
-        step that computes several values) or ``result`` (one of them).
+        ``input``, ``const``, ``map``, ``reduce``, ``scatter``, ``view``, ``gemm``, ``python``, ``check``, ``loop`` or
+        ``branch`` (steps that compute several values) or ``result`` (one of them).
     axes : tuple of str
         Loop indices in the order data is walked (map: the output's axes; reduce: as its operand is stored).
     domain : tuple of Expr
@@ -59,6 +60,7 @@ class Def:
     outputs: tuple[int, ...] = field(default=())
     transposed: tuple[bool, ...] = ()
     loop: Loop | None = None
+    arms: Arms | None = None
 
     @property
     def label(self) -> str:
@@ -109,7 +111,11 @@ class Lowering:
                 self._check(node, check)
         loop = op.loop(*types)
         if loop is not None:
-            self._loop(node, loop)
+            self._several(node, "loop", loop=loop)
+            return
+        arms = op.branch(*types)
+        if arms is not None:
+            self._several(node, "branch", arms=arms)
             return
         out = node.outputs[0]
         if len(node.outputs) == 1:
@@ -134,10 +140,11 @@ class Lowering:
         for d in made:
             d.outputs = tuple(m.id for m in made)
 
-    def _loop(self, node: Apply, loop: Loop) -> None:
+    def _several(self, node: Apply, kind: str, **more: object) -> None:
+        """Add a step with several results."""
         inputs = tuple(self.get(v).id for v in node.inputs)
         extents = [tuple(self.host(e) for e in self.extents.of(o)) for o in node.outputs]  # operands first
-        d = Def(len(self.defs), "loop", "int64", (), None, node, inputs=inputs, loop=loop)
+        d = Def(len(self.defs), kind, "int64", (), None, node, inputs=inputs, **more)  # type: ignore[arg-type]
         self.defs.append(d)
         for o in node.outputs:
             self._new("result", o, node=node, inputs=(d.id,))

@@ -12,7 +12,7 @@ import numpy as np
 from symbolic.codegen.fuse import Fusion
 from symbolic.codegen.lower import Lowering
 from symbolic.codegen.prelude import prelude
-from symbolic.codegen.step import write_loop
+from symbolic.codegen.step import write_arm, write_loop
 from symbolic.codegen.writer import Failure, Unit, Writer
 from symbolic.config import config
 from symbolic.infer import Guard
@@ -83,7 +83,7 @@ def write(lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], title: st
     identity : str
         Of the compiler and its options; part of the kernels' names.
     """
-    unit = Unit(openmp, identity, write_loop)
+    unit = Unit(openmp, identity, write_loop, write_arm)
     w = Writer(lowering, fusion, guards, updated, unit)
     kernels = [KernelText(name, _prototype(text).replace("KERNEL", name), text.replace("KERNEL", name),
                           tuple(dict.fromkeys(notes))) for text, (name, notes) in unit.texts.items()]

@@ -17,13 +17,16 @@ from symbolic.codegen.memory import SMALL, Plan, Planner
 from symbolic.codegen.prelude import WHOLE
 from symbolic.codegen.printer import CTYPES
 from symbolic.codegen.render import broken
-from symbolic.codegen.writer import Unit, Writer, comment
+from symbolic.codegen.writer import Failure, Unit, Writer, comment
 from symbolic.config import config
 from symbolic.errors import ShapeError
+from symbolic.graph import Apply
 from symbolic.infer import Guard, infer
+from symbolic.loop import Loop
 from symbolic.scalar import Expr, const
 
 _INDENT = "    "
+_UNUSED = ("(void)rt;", "(void)constants;", "(void)in;", "(void)out;")
 #: work of a kernel that isn't worth asking for threads in every step
 _TRIFLE = 1000
 
@@ -34,23 +37,25 @@ class LoopWriter(Writer):
     Parameters
     ----------
     unit : Unit
-    d : Def
-        The loop.
+    loop : Loop
+    node : Apply or None
+        The application that it belongs to.
     used : set of int
         The results that somebody reads; other traces aren't computed.
     """
 
     name = ""
+    parameters: tuple[str, ...] = ("symbolic_runtime *rt", "const symbolic_array *constants", "int64_t steps",
+                                   "const symbolic_array *in", "void *const *out")
 
-    def __init__(self, unit: Unit, d: Def, used: set[int]) -> None:
-        assert d.loop is not None
-        self.loop, self.node, self.used = d.loop, d.node, used
-        self.carries = d.loop.carries
-        extents = infer(d.loop.graph)
-        lowering = Lowering(d.loop.graph, extents)
-        end = self.carries + self.loop.traces
+    def __init__(self, unit: Unit, loop: Loop, node: Apply | None, used: set[int]) -> None:
+        self.loop, self.node, self.used = loop, node, used
+        self.carries = loop.carries
+        extents = infer(loop.graph)
+        lowering = Lowering(loop.graph, extents)
+        end = self.carries + loop.traces
         #: the result that each output of a step belongs to; carries last, as new values of what they were
-        self.places = [k for k in range(self.carries, len(d.loop.graph.outputs)) if k in used or k >= end]
+        self.places = [k for k in range(self.carries, len(loop.graph.outputs)) if k in used or k >= end]
         self.places += range(self.carries)
         lowering.outputs = [lowering.outputs[k] for k in self.places]
         guards = [*extents.guards, *self._kept_extents(lowering)]
@@ -95,12 +100,12 @@ class LoopWriter(Writer):
         used = self._used([*head, *body])
         each = [line for line in used if line in self.each]
         outside = [line for line in used if line not in self.each]
-        before = [*self._named_extents(), *outside, "rt->begin(rt, (double)steps * 100);", *head, *self.hoisted]
+        before = [*self._named_extents(), *outside, *head, *self.hoisted]
         self.lines = self._function(before, [*each, *body], carried)
 
     def _function(self, before: list[str], body: list[str], carried: list[tuple[list[str], list[str], list[str]]]
                   ) -> list[str]:
-        out = ["(void)constants;", "(void)in;", "(void)out;", *before]
+        out = [*_UNUSED, "rt->begin(rt, (double)steps * 100);", *before]
         for start, _, _ in carried:
             out += start
         out += ["int64_t t = 0;", "for (; t < steps; t++) {"]
@@ -127,9 +132,7 @@ class LoopWriter(Writer):
 
     def text(self) -> str:
         """Return the function as C."""
-        params = ["symbolic_runtime *rt", "const symbolic_array *constants", "int64_t steps", "const symbolic_array *in",
-                  "void *const *out"]
-        head = "\n".join(broken(f"static int {self.name}(", params, ")"))
+        head = "\n".join(broken(f"static int {self.name}(", list(self.parameters), ")"))
         where = "" if self.node is None or self.node.loc is None else f"  [{self.node.loc}: {self.node.loc.text}]"
         about = f"/* {self.node.op if self.node else 'loop'}{where} */".replace("\n", " ")
         about = about[:-2].replace("*/", "* /") + "*/"
@@ -170,9 +173,9 @@ class LoopWriter(Writer):
             lines.append(f"const int64_t {names}; /* extents of {comment(self.defs[k])} */")
         return lines
 
-    def _fail(self, condition: str, detail: list[str], failure: object) -> None:
+    def _fail(self, condition: str, detail: list[str], failure: Failure) -> None:
         # without a step nothing is wrong
-        super()._fail(f"steps > 0 && {condition}" if self.checking_before else condition, detail, failure)  # type: ignore[arg-type]
+        super()._fail(f"steps > 0 && {condition}" if self.checking_before else condition, detail, failure)
 
     # ------------------------------------------------------------------------------------------- memory
 
@@ -276,9 +279,39 @@ class LoopWriter(Writer):
         return "constants"
 
 
+class ArmWriter(LoopWriter):
+    """Writes the function of one arm of a branch: a loop of one step, without the loop."""
+
+    parameters = ("symbolic_runtime *rt", "const symbolic_array *constants", "const symbolic_array *in", "void *const *out")
+
+    def _function(self, before: list[str], body: list[str], carried: list[tuple[list[str], list[str], list[str]]]
+                  ) -> list[str]:
+        return [*_UNUSED, *before, *body, "return 0;"]
+
+    def _fail(self, condition: str, detail: list[str], failure: Failure) -> None:
+        Writer._fail(self, condition, detail, failure)
+
+    def _target(self, slot: int, d: Def, declared: str) -> list[str]:
+        return [f"{declared} = out[{self.places[slot]}];"]
+
+    def _kernel(self, text: str, notes: list[str]) -> str:
+        return Writer._kernel(self, text, notes)
+
+
 def write_loop(unit: Unit, d: Def, used: set[int]) -> str:
     """Write the function of a loop into `unit` and return its name."""
-    writer = LoopWriter(unit, d, used)
-    writer.name = f"loop_{len(unit.loops) + 1}"  # loops inside it have their names by now
-    unit.loops.append(writer.text())
+    assert d.loop is not None
+    return _written(LoopWriter(unit, d.loop, d.node, used), "loop")
+
+
+def write_arm(unit: Unit, d: Def, first: bool, used: set[int]) -> str:
+    """Write the function of one arm of a branch into `unit` and return its name."""
+    assert d.arms is not None
+    graph = d.arms.then if first else d.arms.other
+    return _written(ArmWriter(unit, Loop(graph, 0, 0, len(graph.outputs), False, False), d.node, used), "arm")
+
+
+def _written(writer: LoopWriter, kind: str) -> str:
+    writer.name = f"{kind}_{len(writer.unit.loops) + 1}"  # those inside it have their names by now
+    writer.unit.loops.append(writer.text())
     return writer.name

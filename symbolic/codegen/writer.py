@@ -47,17 +47,20 @@ class Unit:
         Of the compiler and its options; part of the kernels' names.
     write_loop : callable
         Writes the function of a loop and returns its name.
+    write_arm : callable
+        The same for an arm of a branch: the first, or the other.
     texts : dict
         Text of a kernel: its name, what it computes.
     inner : dict
         The same for kernels of loops, which are compiled where they are called.
     loops : list of str
-        Functions of loops, each before it is called.
+        Functions of loops and arms, each before it is called.
     """
 
     openmp: bool
     identity: str
     write_loop: Callable[[Unit, Def, set[int]], str]
+    write_arm: Callable[[Unit, Def, bool, set[int]], str]
     failures: list[Failure] = field(default_factory=list)
     constants: list[np.ndarray] = field(default_factory=list)
     texts: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
@@ -223,6 +226,8 @@ class Writer:
             self._check(d)
         elif d.kind == "loop":
             self._loop(d)
+        elif d.kind == "branch":
+            self._branch(d)
         else:
             raise NotSupported(f"the C target doesn't run {d.node.op if d.node else d.kind}")
 
@@ -250,7 +255,21 @@ class Writer:
 
     def _take(self, room: int, size: Expr, lines: list[str]) -> None:
         """Take memory for a block."""
-        lines += [f"void *m{room} = rt->scratch(rt, {self.host(size)});", f"if (!m{room})", "    return -1;"]
+        lines += [f"void *m{room} = rt->scratch(rt, {self._bytes(size)});", f"if (!m{room})", "    return -1;"]
+
+    def _bytes(self, size: Expr) -> str:
+        """Return a size as C: a product of several extents as double, which doesn't overflow."""
+        factors: list[Expr] = []
+        stack = [size]
+        while stack:
+            e = stack.pop()
+            if e.op == "mul":
+                stack += reversed(e.args)
+            else:
+                factors.append(e)
+        if len([e for e in factors if e.op != "const"]) < 2:
+            return self.host(size)
+        return " * ".join(("(double)" if k == 0 else "") + f"({self.host(e)})" for k, e in enumerate(factors))
 
     def _target(self, slot: int, d: Def, declared: str) -> list[str]:
         """Return the lines that declare where an output is to be written."""
@@ -307,24 +326,46 @@ class Writer:
         self.lines += broken("multiply(", ["rt", f"'{BLAS_TYPES[d.dtype]}'", str(int(ta)), str(int(tb)), *h, f"p{a.id}",
                                            f"p{b.id}", f"p{d.id}"], ");")
 
-    def _loop(self, d: Def) -> None:
-        """Call the function of a loop."""
-        assert d.loop is not None
+    def _results(self, d: Def) -> set[int]:
+        """Find memory for the results of a loop or a branch that somebody reads, and return their places."""
         used = {n for n, k in enumerate(d.outputs) if k in self.fusion.clients or k in self.fusion.roots}
         for n in sorted(used):
             self._allocate(self.defs[d.outputs[n]])
-        name = self.unit.write_loop(self.unit, d, used)
-        steps, *operands = (self.defs[k] for k in d.inputs)
-        self.lines.append("{")
+        return used
+
+    def _operands(self, d: Def, name: str) -> tuple[list[str], str]:
+        """Return the lines that hand the operands after the first to a loop or a branch, and what they are called."""
+        operands = [self.defs[k] for k in d.inputs[1:]]
         shapes = [", ".join(self.host(e) for e in o.extents) for o in operands]
         given = [f"{{p{o.id}, " + (f"(const int64_t[]){{{text}}}}}" if text else "0}")
                  for o, text in zip(operands, shapes, strict=True)]
-        if given:
-            self.lines += broken("    const symbolic_array loop_in[] = {", given, "};")
+        return (broken(f"    const symbolic_array {name}[] = {{", given, "};"), name) if given else ([], "0")
+
+    def _loop(self, d: Def) -> None:
+        """Call the function of a loop."""
+        used = self._results(d)
+        name = self.unit.write_loop(self.unit, d, used)
+        lines, operands = self._operands(d, "loop_in")
+        self.lines += ["{", *lines]
         out = [f"p{k}" if n in used else "0" for n, k in enumerate(d.outputs)]
         self.lines += broken("    void *const loop_out[] = {", out, "};")
-        args = ["rt", self._constants_name(), f"p{steps.id}[0]", "loop_in" if given else "0", "loop_out"]
+        args = ["rt", self._constants_name(), f"p{d.inputs[0]}[0]", operands, "loop_out"]
         self.lines += broken(f"    const int status = {name}(", args, ");")
+        self.lines += ["    if (status)", "        return status;", "}"]
+
+    def _branch(self, d: Def) -> None:
+        """Call the function of one arm or of the other."""
+        assert d.arms is not None
+        used, n = self._results(d), d.arms.shared
+        more = len(d.arms.then.outputs)  # then come the results that only the other arm gives
+        lines, operands = self._operands(d, "arm_in")
+        self.lines += ["{", *lines, "    int status;", f"    if (p{d.inputs[0]}[0]) {{"]
+        for side, places in enumerate(([*range(more)], [*range(n), *range(more, len(d.outputs))])):
+            name = self.unit.write_arm(self.unit, d, side == 0, {k for k, place in enumerate(places) if place in used})
+            out = [f"p{d.outputs[place]}" if place in used else "0" for place in places]
+            self.lines += broken("        void *const arm_out[] = {", out or ["0"], "};")
+            self.lines += broken(f"        status = {name}(", ["rt", self._constants_name(), operands, "arm_out"], ");")
+            self.lines.append("    } else {" if side == 0 else "    }")
         self.lines += ["    if (status)", "        return status;", "}"]
 
     def _constants_name(self) -> str:

@@ -17,6 +17,7 @@ from symbolic.fgraph import FunctionGraph, signature
 from symbolic.graph import Constant, Op, Variable, as_tensor_variable, describe, toposort
 from symbolic.infer import over_operands
 from symbolic.loop import met, specialised
+from symbolic.ops.elementwise import weak_operands
 from symbolic.pickling import flatten, restore
 from symbolic.reverse import CHOOSE, zeros_of
 from symbolic.scalar import Expr, const, dim, load
@@ -111,7 +112,8 @@ def ifelse(condition: Any, then_branch: Any, else_branch: Any, name: str | None 
     condition : Variable or number, shape ()
         True if it isn't zero; nan is true, as in Python.
     then_branch, else_branch : Variable, or list or tuple of Variable
-        As many in both, of the same ranks; dtypes are promoted to a common one, shapes may differ.
+        As many in both, of the same ranks; dtypes are promoted to a common one (a Python number
+        takes that of the other arm), shapes may differ.
     name : str, optional
         Name of the result.
 
@@ -149,7 +151,7 @@ def ifelse(condition: Any, then_branch: Any, else_branch: Any, name: str | None 
     if not then:
         return []
     test = as_tensor_variable(condition)
-    ours, theirs = [as_tensor_variable(v) for v in then], [as_tensor_variable(v) for v in other]
+    ours, theirs = (list(side) for side in zip(*(weak_operands(pair) for pair in zip(then, other, strict=True)), strict=True))
     for k, (a, b) in enumerate(zip(ours, theirs, strict=True)):
         if a.ndim != b.ndim:
             raise errors.RankError(errors.message(
@@ -204,7 +206,8 @@ class Branch(Op):
         return self._arms(*types)
 
     def _branch(self, *types: TensorType) -> Arms:
-        return Arms(*(specialised(self.inputs, side, types[1:], 0) for side in (self.then, self.other)), self.shared)
+        then, other = (specialised(self.inputs, side, types[1:], 0) for side in (self.then, self.other))
+        return Arms(then, other, self.shared)
 
     def infer_type(self, *types: TensorType) -> tuple[TensorType, ...]:
         arms = self.branch(*types)
@@ -217,7 +220,8 @@ class Branch(Op):
         arms, n = self.branch(*types), self.shared
         then, other = (over_operands(side, side.outputs, 1) for side in (arms.then, arms.other))
         none = const(0, "int64")
-        found = [tuple(_either(types[0], a, b) for a, b in zip(*pair, strict=True)) for pair in zip(then[:n], other, strict=False)]
+        found = [tuple(_either(types[0], a, b) for a, b in zip(*pair, strict=True))
+                 for pair in zip(then[:n], other, strict=False)]
         found += [tuple(_either(types[0], a, none) for a in extents) for extents in then[n:]]
         found += [tuple(_either(types[0], none, b) for b in extents) for extents in other[n:]]
         return tuple(found)

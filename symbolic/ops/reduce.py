@@ -113,6 +113,9 @@ class Reduce(Op):
         self.fn, self.axes, self.dtype = fn, tuple(axes), dtype
         self.row = REDUCTIONS[fn]
 
+    def __reduce__(self) -> tuple:
+        return type(self), (self.fn, self.axes, self.dtype)
+
     @property
     def name(self) -> str:
         return self.fn

@@ -1,13 +1,16 @@
 """What one arm of a branch alone needs moves into it, so that it is computed only when the arm is taken."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+
+import numpy as np
 
 from symbolic.branch import Path, paths
 from symbolic.errors import NotSupported
 from symbolic.fgraph import FunctionGraph, capture
-from symbolic.graph import Apply, Constant, Variable, clone_replace, toposort
+from symbolic.graph import Apply, Constant, Variable, clone_replace, constant, toposort
 from symbolic.ops.ifelse import Branch, IfElse
+from symbolic.opt.rebuild import Rebuilt
 
 Rewrite = Callable[[FunctionGraph], FunctionGraph]
 
@@ -55,7 +58,7 @@ def _joined(graph: FunctionGraph) -> FunctionGraph:
             table.update(zip([o for n in nodes for o in n.outputs], made.outputs, strict=True))
     if not table:
         return graph
-    return capture(graph.inputs, _Rebuilt(table)(graph.outputs))
+    return capture(graph.inputs, Rebuilt(table)(graph.outputs))
 
 
 def _levels(graph: FunctionGraph, needed: dict[Apply, Path]) -> dict[Apply, int]:
@@ -70,40 +73,6 @@ def _levels(graph: FunctionGraph, needed: dict[Apply, Path]) -> dict[Apply, int]
         if level:
             after.update((o, level) for o in node.outputs)
     return found
-
-
-class _Rebuilt:
-    """Rebuilds graphs over what stands in `table` for some variables, which may depend on others of them."""
-
-    def __init__(self, table: dict[Variable, Variable]) -> None:
-        self.table = table
-        self.done: dict[Variable, Variable] = {}
-
-    def __call__(self, outputs: Sequence[Variable]) -> list[Variable]:
-        """Return `outputs`, rebuilt."""
-        done = self.done
-        stack = [v for v in reversed(outputs) if v not in done]
-        while stack:
-            v = stack[-1]
-            stands = self.table.get(v, v)
-            if v in done or stands.owner is None:
-                done.setdefault(v, stands)
-                stack.pop()
-                continue
-            waiting = [u for u in stands.owner.inputs if u not in done]
-            if waiting:
-                stack += reversed(waiting)
-                continue
-            node = stands.owner
-            inputs = [done[u] for u in node.inputs]
-            same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
-            made = node if same else node.clone_with_new_inputs(inputs, strict=False)
-            for old, new in zip(node.outputs, made.outputs, strict=True):
-                new.name = old.name
-                done[old] = new
-            done[v] = done[stands]
-            stack.pop()
-        return [done[v] for v in outputs]
 
 
 class _Sinking:
@@ -121,7 +90,7 @@ class _Sinking:
         table: dict[Variable, Variable] = {}
         for node in choices:
             table |= self._branch(node, *sides[node])
-        self.graph = capture(graph.inputs, _Rebuilt(table)(graph.outputs)) if table else graph
+        self.graph = capture(graph.inputs, Rebuilt(table)(graph.outputs)) if table else graph
 
     def _region(self, node: Apply, side: bool) -> list[Apply]:
         """Return what moves into an arm: what only arms on this side of this condition need."""
@@ -143,20 +112,30 @@ class _Sinking:
         return [o for at in region for o in at.outputs
                 if any(self.claimed.get(r) is not node and r is not node for r in self.readers.get(o, ()))]
 
+    def _narrowed(self, v: Variable) -> Variable:
+        """Return what is kept of an arm, as nothing where a choice inside of the arm doesn't compute it."""
+        assert v.owner is not None
+        nothing = constant(np.zeros((0,) * v.ndim, v.dtype))
+        for condition, side in reversed(self.needed[v.owner][1:]):
+            v = IfElse(1).make_node(condition, *((v, nothing) if side else (nothing, v))).outputs[0]
+        return v
+
     def _branch(self, node: Apply, then: list[Apply], other: list[Apply]) -> dict[Variable, Variable]:
         """Return what stands for the results of a choice, and for what its arms keep."""
         n = len(node.outputs)
         kept = [self._kept(node, then), self._kept(node, other)]
-        sides = [[*node.inputs[1:1 + n], *kept[0]], [*node.inputs[1 + n:], *kept[1]]]
+        narrow = [[self._narrowed(v) for v in side] for side in kept]
+        sides = [[*node.inputs[1:1 + n], *narrow[0]], [*node.inputs[1 + n:], *narrow[1]]]
         own = {o for at in [*then, *other] for o in at.outputs}
-        outside = dict.fromkeys(v for v in [*(v for at in [*then, *other] for v in at.inputs), *sides[0], *sides[1]]
-                                if v not in own and not isinstance(v, Constant))
+        tests = [c for side in kept for v in side for c, _ in self.needed[v.owner][1:]]  # type: ignore[index]
+        read = [*(v for at in [*then, *other] for v in at.inputs), *tests, *node.inputs[1:]]
+        outside = dict.fromkeys(v for v in read if v not in own and not isinstance(v, Constant))
         inner = {v: v.clone() for v in outside}
         arms = []
         for outs in sides:
             graph = self.inside(FunctionGraph(*_closed(list(inner.values()), clone_replace(outs, dict(inner)))))
             arms.append(graph.outputs)
-        op = Branch(list(inner.values()), *arms, n)
+        op = Branch(list(inner.values()), arms[0], arms[1], n)
         operands = [node.inputs[0], *outside]
         types = tuple(v.type for v in operands)
         try:

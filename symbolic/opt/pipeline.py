@@ -4,7 +4,8 @@ from __future__ import annotations
 from symbolic.fgraph import FunctionGraph, capture
 from symbolic.graph import Apply, Variable
 from symbolic.ops.scan import Scan
-from symbolic.opt.branch import _Rebuilt, sink_branches
+from symbolic.opt.branch import sink_branches
+from symbolic.opt.rebuild import Rebuilt
 from symbolic.opt.scan import merge_loops
 from symbolic.opt.scan_products import pull_products
 
@@ -30,4 +31,4 @@ def _inside_loops(graph: FunctionGraph) -> FunctionGraph:
                            op.repeat)
                 table.update(zip(node.outputs, Apply(new, node.inputs, [o.type for o in node.outputs], node.loc).outputs,
                                  strict=True))
-    return capture(graph.inputs, _Rebuilt(table)(graph.outputs)) if table else graph
+    return capture(graph.inputs, Rebuilt(table)(graph.outputs)) if table else graph

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from symbolic.branch import Path, paths
 from symbolic.fgraph import FunctionGraph, capture
 from symbolic.graph import Apply, Constant, Variable, clone_replace, toposort
 from symbolic.ops.scan import Scan
@@ -16,11 +17,11 @@ def merge_loops(graph: FunctionGraph) -> FunctionGraph:
     """Return `graph` with loops merged, as far as they take the same number of steps in the same direction."""
     depth = 0
     while True:
-        levels = _levels(graph)
+        levels, needed = _levels(graph), paths(graph.nodes, graph.outputs)
         if depth >= max((n + 1 for n in levels.values()), default=0):
             return graph
         table: dict[Variable, Variable] = {}
-        for group in _groups(levels, depth):
+        for group in _groups(levels, needed, depth):
             table |= _merged(group)
         if table:
             graph = capture(graph.inputs, clone_replace(graph.outputs, table))
@@ -41,13 +42,13 @@ def _levels(graph: FunctionGraph) -> dict[Apply, int]:
     return found
 
 
-def _groups(levels: dict[Apply, int], depth: int) -> list[list[Apply]]:
+def _groups(levels: dict[Apply, int], needed: dict[Apply, Path], depth: int) -> list[list[Apply]]:
     table: dict[tuple, list[Apply]] = {}
     for node, level in levels.items():
         if level == depth and isinstance(node.op, Scan):
             steps = node.inputs[0]
             same = int(steps.data) if isinstance(steps, Constant) else steps
-            key = (same, node.op.reverse, node.op.until and tuple(node.inputs) + (node.op.carries,))
+            key = (needed[node], same, node.op.reverse, node.op.until and tuple(node.inputs) + (node.op.carries,))
             table.setdefault(key, []).append(node)
     return [g for g in table.values() if len(g) > 1]
 

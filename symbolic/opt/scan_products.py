@@ -15,6 +15,7 @@ from symbolic.ops.linalg import Dot, dot
 from symbolic.ops.scan import Scan
 from symbolic.ops.scan_gradient import is_length_of
 from symbolic.ops.shape import DimShuffle, dimshuffle, reshape
+from symbolic.opt.rebuild import Rebuilt
 
 PRODUCT_TYPES = ("float32", "float64", "complex64", "complex128")  # those a BLAS multiplies
 
@@ -29,11 +30,7 @@ def pull_products(graph: FunctionGraph) -> FunctionGraph:
                 table.update(zip(node.outputs, made, strict=True))
     if not table:
         return graph
-    # a loop may read what another one gave: replace one after the other, outermost last
-    outputs = list(graph.outputs)
-    for old, new in reversed(list(table.items())):
-        outputs = clone_replace(outputs, {old: new})
-    return capture(graph.inputs, outputs)
+    return capture(graph.inputs, Rebuilt(table)(graph.outputs))
 
 
 class _Rewrite:

@@ -47,10 +47,12 @@ static void rt_begin(symbolic_runtime *rt, double work)
         c->released = PyEval_SaveThread();
 }
 
-static void *rt_scratch(symbolic_runtime *rt, int64_t bytes)
+static void *rt_scratch(symbolic_runtime *rt, double bytes)
 {
+    if (!(bytes >= 0 && bytes < 0x1p62))
+        return NULL;
     call *c = (call *)rt;
-    return arena_take(&c->scratch, bytes, c->self->scratch_hint);
+    return arena_take(&c->scratch, (int64_t)bytes, c->self->scratch_hint);
 }
 
 static symbolic_mark rt_mark(symbolic_runtime *rt)

@@ -20,8 +20,9 @@ typedef struct {
 struct symbolic_runtime {
     /* Allocate the array of output (or update) `slot` with this shape; NULL when there is no memory. */
     void *(*output)(symbolic_runtime *rt, int slot, const int64_t *shape);
-    /* 64-byte aligned scratch memory that lives until the call returns; NULL when there is no memory. */
-    void *(*scratch)(symbolic_runtime *rt, int64_t bytes);
+    /* 64-byte aligned scratch memory that lives until the call returns; NULL when there is no memory. As a double, a size
+       beyond all memory is seen as such. */
+    void *(*scratch)(symbolic_runtime *rt, double bytes);
     /* Announce the work (about one per scalar operation) that follows: the host may release the GIL. */
     void (*begin)(symbolic_runtime *rt, double work);
     /* Run opaque Python step `call`: reads `inputs`, fills `outputs` (data and shape live until return). 0 or -1. */

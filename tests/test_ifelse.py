@@ -224,6 +224,20 @@ def test_around_a_loop(mode):
         np.testing.assert_allclose(got, want)
 
 
+@pytest.mark.parametrize("mode", LAZY)
+def test_a_step_back_computes_no_arm_that_the_step_did_not(mode):
+    x, flags, w = T.dvector("x"), T.bvector("flags"), T.dmatrix("w")
+
+    def step(flag, h):
+        return ifelse(flag, T.dot(w, h), endless(T.dot(w, h)))
+
+    last = symbolic.scan(step, flags, x)[0][-1]
+    f = symbolic.function([x, flags, w], T.grad(last.sum(), [x, w]), mode=mode)
+    gx, gw = f([1.0, 2.0], np.ones(2, "int8"), np.array([[1.0, 2.0], [3.0, 4.0]]))
+    np.testing.assert_array_equal(gx, [22, 32])
+    np.testing.assert_array_equal(gw, [[5 + 4, 11 + 8], [5 + 6, 11 + 12]])
+
+
 def test_choices_on_one_condition_are_one_branch():
     c, x, y = T.bscalar("c"), T.dvector("x"), T.dvector("y")
     a, b = ifelse(c, T.exp(x), x), ifelse(c, T.exp(x) + y, y)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from symbolic.forward import pushforwards
+from symbolic.branch import paths
 from symbolic.graph import Apply, Constant, Op, Variable, ancestors, clone_replace, constant, toposort
 from symbolic.nullgrad import is_null
 from symbolic.ops.extents import Shape_i
@@ -175,14 +176,19 @@ def is_length_of(n: Variable, x: Variable) -> bool:
 
 
 def _worth_saving(outputs: Sequence[Variable], given: set[Variable], inner: Sequence[Variable]) -> list[Variable]:
-    """Return what the loop should leave for the way back: values of products and loops, costlier to repeat than to read."""
+    """Return what the loop should leave for the way back: values of products and loops, costlier to repeat than to read.
+
+    Not what one arm of a branch alone needs: kept in a trace, it would be computed in every step.
+    """
     nodes = toposort(outputs, stop=given)
+    needed = paths(nodes, outputs)
     known = set(inner)
     for node in nodes:
         if any(v in known for v in node.inputs) and all(v in known or isinstance(v, Constant) for v in node.inputs):
             known.update(node.outputs)
     read = [v for node in nodes for v in node.inputs] + list(outputs)
-    return list(dict.fromkeys(v for v in read if v in known and v.owner is not None and _costly(v.owner)))
+    return list(dict.fromkeys(v for v in read if v in known and v.owner is not None and _costly(v.owner)
+                              and not needed.get(v.owner, ())))
 
 
 def _costly(node: Apply) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from symbolic.forward import pushforwards
 from symbolic.branch import paths
+from symbolic.forward import pushforwards
 from symbolic.graph import Apply, Constant, Op, Variable, ancestors, clone_replace, constant, toposort
 from symbolic.nullgrad import is_null
 from symbolic.ops.extents import Shape_i

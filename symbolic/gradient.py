@@ -13,5 +13,6 @@ from symbolic.ops.grad_control import (
     undefined_grad,
     zero_grad,
 )
+from symbolic.ops.jacobian import hessian, jacobian
 from symbolic.reverse import Lop, grad, subgraph_grad
 from symbolic.testing import GradientError, numeric_grad, verify_grad

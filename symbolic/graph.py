@@ -271,6 +271,13 @@ class Op:
         """Return the :class:`symbolic.branch.Arms` that it computes one of, for operands of `types`; None if it is none."""
         return None
 
+    def batch(self, node: Apply, inputs: Sequence[Variable], flags: Sequence[bool]) -> Any:
+        """Return the results for `inputs`, of which those flagged have one more axis in front, and which results have it.
+
+        None: it is found from the meaning of the op (see :mod:`symbolic.batching`).
+        """
+        return None
+
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...] | None:
         """Compute with NumPy; None to interpret ``compute``."""
         return None

@@ -14,5 +14,5 @@ from symbolic.shared import SharedVariable, shared
 from symbolic.types import TensorType
 
 __all__ = ["Apply", "Constant", "Function", "In", "Lop", "Op", "Out", "Rop", "SharedVariable", "TensorType", "Variable",
-           "config", "constant", "foldl", "foldr", "function", "grad", "gradient", "hessian", "ifelse", "jacobian", "loop", "map", "reduce", "scan",
-           "scan_checkpoints", "shared", "subgraph_grad", "until"]
+           "config", "constant", "foldl", "foldr", "function", "grad", "gradient", "hessian", "ifelse", "jacobian",
+           "loop", "map", "reduce", "scan", "scan_checkpoints", "shared", "subgraph_grad", "until"]

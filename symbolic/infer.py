@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from symbolic import errors
 from symbolic.fgraph import FunctionGraph
 from symbolic.graph import Apply, Constant, Variable
-from symbolic.scalar import Check, Expr, IndexLambda, const, cost, dim, load, substitute, sym
+from symbolic.scalar import Check, Expr, IndexLambda, const, cost, dim, load, substitute, sym, toposort
 from symbolic.types import is_discrete
 
 _HOST_COST = 60  # longer integer expressions are computed once, by a kernel
@@ -172,7 +172,7 @@ def infer(graph: FunctionGraph) -> Extents:
 
 
 def over_operands(graph: FunctionGraph, outputs: Sequence[Variable], first: int, along: range = range(0),
-                  steady: int = 0) -> list[tuple[Expr, ...]]:
+                  steady: int = 0, assume: bool = False) -> list[tuple[Expr, ...]]:
     """Return the extents of `outputs` of an inner graph, over the operands of the application that it belongs to.
 
     Parameters
@@ -185,6 +185,8 @@ def over_operands(graph: FunctionGraph, outputs: Sequence[Variable], first: int,
         Inputs that are elements of their operands, along the first axis.
     steady : int
         The first input that has the same value whenever the graph is computed.
+    assume : bool
+        Take extents for equal between which the graph chooses (see :func:`assumed`).
 
     Raises
     ------
@@ -208,4 +210,19 @@ def over_operands(graph: FunctionGraph, outputs: Sequence[Variable], first: int,
             return load(first + k, (), n.dtype)
         return None
 
-    return [tuple(substitute(list(extents.of(o)), outer)) for o in outputs]
+    return [tuple(substitute([assumed(e, graph, steady) if assume else e for e in extents.of(o)], outer)) for o in outputs]
+
+
+def assumed(extent: Expr, graph: FunctionGraph, steady: int) -> Expr:
+    """Return an extent of an inner graph without the choices that change whenever it is computed: both are taken for equal.
+
+    Who relies on it must see to it that they are.
+    """
+    changing = set(graph.inputs[:steady]) | {o for node in graph.nodes for o in node.outputs}
+
+    def first(n: Expr, args: tuple[Expr, ...]) -> Expr | None:
+        if n.op == "select" and any(m.op == "load" and m.arg in changing for m in toposort([n.args[0]])):
+            return args[1]
+        return None
+
+    return substitute([extent], first)[0]

@@ -225,6 +225,20 @@ def test_around_a_loop(mode):
 
 
 @pytest.mark.parametrize("mode", LAZY)
+def test_arms_of_other_shapes_in_a_loop_that_keeps_them(mode):
+    """A trace holds arrays of one shape: that both arms have it is assumed, and seen to at run time."""
+    flags, x, y = T.bvector("flags"), T.dvector("x"), T.dvector("y")
+    rows, _ = symbolic.map(lambda flag: ifelse(flag, x * 2, y), flags)
+    f = symbolic.function([flags, x, y], [rows, T.grad(rows.sum(), y)], mode=mode)
+    got, slope = f([1, 0, 1], [1.0, 2.0], [5.0, 6.0])
+    np.testing.assert_array_equal(got, [[2, 4], [5, 6], [2, 4]])
+    np.testing.assert_array_equal(slope, [1, 1])
+    for other in ([5.0, 6.0, 7.0], [5.0], []):
+        with pytest.raises(ValueError, match="trace 0 has"):
+            f([1, 0, 1], [1.0, 2.0], other)
+
+
+@pytest.mark.parametrize("mode", LAZY)
 def test_a_step_back_computes_no_arm_that_the_step_did_not(mode):
     x, flags, w = T.dvector("x"), T.bvector("flags"), T.dmatrix("w")
 

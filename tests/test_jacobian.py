@@ -12,8 +12,8 @@ import symbolic
 import symbolic.tensor as T
 from symbolic import errors, hessian, jacobian
 from symbolic.batching import batched
-from symbolic.graph import Op
-from symbolic.ops.elementwise import Elementwise
+from symbolic.graph import Op, Variable
+from symbolic.ops.elementwise import ROWS, Elementwise
 from symbolic.types import TensorType
 
 RNG = np.random.default_rng(11)
@@ -26,23 +26,30 @@ def variable(shape, dtype="float64"):
 PROGRAMS = {
     "vector dot": (lambda a, b: T.dot(a, b), (3,), (3,)), "rows": (lambda a, b: T.dot(a, b), (2, 3), (3,)),
     "columns": (lambda a, b: T.dot(a, b), (3,), (3, 2)), "matrix dot": (lambda a, b: T.dot(a, b), (2, 3), (3, 4)),
-    "empty dot": (lambda a, b: T.dot(a, b), (2, 0), (0, 4)), "batched dot": (lambda a, b: T.batched_dot(a, b), (2, 3, 4), (2, 4, 5)),
+    "empty dot": (lambda a, b: T.dot(a, b), (2, 0), (0, 4)),
+    "batched dot": (lambda a, b: T.batched_dot(a, b), (2, 3, 4), (2, 4, 5)),
     "broadcast": (lambda a, b: a * b + b, (2, 3), (3,)), "scalar": (lambda a, b: a * b, (), (2, 3)),
-    "reduce": (lambda a, b: (a * b).sum(axis=0) + a.max(), (2, 3), (2, 3)), "prod": (lambda a, b: T.prod(a, axis=1) + b, (2, 3), ()),
+    "reduce": (lambda a, b: (a * b).sum(axis=0) + a.max(), (2, 3), (2, 3)),
+    "prod": (lambda a, b: T.prod(a, axis=1) + b, (2, 3), ()),
     "shapes": (lambda a, b: a.reshape((3, -1)).T.flatten() * b[0], (2, 3), (2,)),
     "reshape by extents": (lambda a, b: a.reshape((a.shape[1], a.shape[0])) * b.shape[0], (2, 3), (4,)),
     "index": (lambda a, b: a[1, ::2] + b[-1], (2, 4), (2,)), "gather": (lambda a, b: a[[1, 0, 1]] * b, (2, 3), (3,)),
-    "set": (lambda a, b: T.set_subtensor(a[1:], b), (3, 2), (2, 2)), "set a row": (lambda a, b: T.inc_subtensor(a[1:], b), (3, 2), (2,)),
+    "set": (lambda a, b: T.set_subtensor(a[1:], b), (3, 2), (2, 2)),
+    "set a row": (lambda a, b: T.inc_subtensor(a[1:], b), (3, 2), (2,)),
     "scatter": (lambda a, b: T.inc_subtensor(a[[1, 1, 0]], b), (3, 2), (3, 2)),
     "join": (lambda a, b: T.concatenate([a, b, a], axis=0), (2, 3), (1, 3)), "stack": (lambda a, b: T.stack([a, b]), (3,), (3,)),
     "alloc": (lambda a, b: T.alloc(a[0], 2, 3) + b, (1,), (3,)), "softmax": (lambda a, b: T.nnet.softmax(a) * b, (2, 3), (3,)),
     "crossentropy": (lambda a, b: T.nnet.categorical_crossentropy(T.nnet.softmax(a), [1, 0]) * b, (2, 3), (2,)),
     "diagonal": (lambda a, b: T.diag(a) * b, (3, 3), (3,)), "roll": (lambda a, b: T.roll(a, 1) * b, (4,), (4,)),
-    "sum to": (lambda a, b: T.grad((a * b).sum(), b), (2, 3), (3,)), "switch": (lambda a, b: T.switch(a > 0, a, b), (2, 3), (2, 3)),
+    "sum to": (lambda a, b: T.grad((a * b).sum(), b), (2, 3), (3,)),
+    "switch": (lambda a, b: T.switch(a > 0, a, b), (2, 3), (2, 3)),
     "scan": (lambda a, b: symbolic.scan(lambda e, h: T.tanh(h + T.dot(b, h) * e), a, T.ones_like(b[0]))[0], (4,), (3, 3)),
     "loop of carries": (lambda a, b: symbolic.loop(lambda h, _: (T.sin(h) * a, None), b, length=3)[0], (2,), (2,)),
-    "until": (lambda a, b: symbolic.loop(lambda c, _: ((c[0] * a, c[1] + 1), None), (b, T.constant(0)), length=9,
-                                         until=lambda c: c[1] > 2)[0][0] if False else a * b, (2,), (2,)),
+    "until": (lambda a, b: symbolic.loop(lambda c, _: ((c[0] * a, c[1] + 1), None),
+                                         (b, T.constant(0, dtype="int64")), length=9,
+                                         until=lambda c: c[1] > 2)[0][0], (2,), (2,)),
+    "until of each": (lambda a, b: symbolic.loop(lambda c, _: (c * a + 1, None), b, length=9,
+                                                 until=lambda c: c.sum() > 2)[0], (2,), (2,)),
     "ifelse": (lambda a, b: symbolic.ifelse(T.gt(a.shape[0], 1), a * b, b), (2,), (2,)),
     "ifelse of each": (lambda a, b: symbolic.ifelse(T.gt(a.sum(), 0), a * b, T.sin(b)), (2,), (2,)),
 }
@@ -74,12 +81,11 @@ def test_a_batch_is_its_elements_one_by_one(name, flags):
 @pytest.mark.parametrize("name", SMOOTH)
 def test_every_elementwise_function_takes_a_batch(name):
     op = Elementwise(name)
-    k = len(SMOOTH[name]) if hasattr(SMOOTH, "keys") and not isinstance(SMOOTH[name], int) else None
-    arrays = draw(name, [(4, 3)] * (k or _nin(name)))
-    inner = [variable((3,)) for _ in arrays]
+    arrays = draw(name, [(4, 3)] * ROWS[name].nin, "float64")
+    inner = [Variable(TensorType(a.dtype.name, (None,))) for a in arrays]
     for flags in itertools.product((0, 1), repeat=len(arrays)):
         if any(flags):
-            outer = [variable((4, 3)) if flag else variable((3,)) for flag in flags]
+            outer = [variable((4, 3) if flag else (3,), a.dtype.name) for a, flag in zip(arrays, flags, strict=True)]
             (whole, _), = batched([op(*inner)], {v: o for v, o, flag in zip(inner, outer, flags, strict=True) if flag},
                                   {v: o for v, o, flag in zip(inner, outer, flags, strict=True) if not flag})
             given = [a if flag else a[1] for a, flag in zip(arrays, flags, strict=True)]
@@ -109,8 +115,8 @@ def test_jacobians_and_hessians_of_any_shape(shape, block, mode):
     w = np.random.default_rng(1).normal(size=(5, int(np.prod(shape))))
     y = T.tanh(T.dot(w, flat)) * T.arange(1, 6)
     cost = (y ** 2).sum()
-    f = symbolic.function([x], [jacobian(y, x, block=block), jacobian(T.sin(x) * 2, x, block=block), hessian(cost, x, block=block)],
-                          mode=mode)
+    outs = [jacobian(y, x, block=block), jacobian(T.sin(x) * 2, x, block=block), hessian(cost, x, block=block)]
+    f = symbolic.function([x], outs, mode=mode)
     a = np.random.default_rng(2).normal(size=shape)
     slope = symbolic.function([x], T.grad(cost, x))
     one, two, three = f(a)

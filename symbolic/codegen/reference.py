@@ -136,7 +136,9 @@ def _loop(loop: Loop, arrays: Sequence[np.ndarray], shapes: Sequence[tuple[int, 
         for k, (before, after) in enumerate(zip(arrays[1:1 + a], carries, strict=True)):
             if before.shape != after.shape:
                 raise errors.ShapeError(f"carry {k} has shape {before.shape} before a step and {after.shape} after it")
-        for trace, value in zip(traces, results[a:a + loop.traces], strict=True):
+        for k, (trace, value) in enumerate(zip(traces, results[a:a + loop.traces], strict=True)):
+            if value.shape != trace.shape[1:]:
+                raise errors.ShapeError(f"trace {k} has shape {trace.shape[1:]} in one step and {value.shape} in another")
             trace[at] = value
         taken += 1
         if loop.until and results[-1]:

@@ -21,7 +21,7 @@ from symbolic.codegen.writer import Failure, Unit, Writer, comment
 from symbolic.config import config
 from symbolic.errors import ShapeError
 from symbolic.graph import Apply
-from symbolic.infer import Guard, infer
+from symbolic.infer import Guard, assumed, infer
 from symbolic.loop import Loop
 from symbolic.scalar import Expr, const
 
@@ -63,7 +63,7 @@ class LoopWriter(Writer):
         super().__init__(lowering, Fusion(lowering, guards), guards, range(self.carries), unit)
 
     def _kept_extents(self, lowering: Lowering) -> list[Guard]:
-        """Return the conditions that a carry has the same extents after a step as before."""
+        """Return the conditions that a carry has the same extents after a step as before, and a trace in each step."""
         found = []
         graph = self.loop.graph
         for k, (before, after) in enumerate(zip(graph.inputs, graph.outputs[:self.carries], strict=False)):
@@ -71,6 +71,13 @@ class LoopWriter(Writer):
                 if m is not n:
                     found.append(Guard((m <= n) & (n <= m), f"carry {k} has extent {{0}} along axis {axis} before a step and "
                                        "{1} after it", (m, n), ShapeError, self.node))
+        end = self.carries + self.loop.traces
+        for k, v in enumerate(graph.outputs[self.carries:end]):
+            for axis, m in enumerate(lowering.extents.of(v)):
+                n = assumed(m, graph, self.carries + self.loop.sequences)
+                if m is not n:
+                    found.append(Guard((m <= n) & (n <= m), f"trace {k} has extent {{0}} along axis {axis} in one step and "
+                                       "{1} in another", (m, n), ShapeError, self.node))
         return found
 
     def _order(self) -> Sequence[int]:
@@ -290,6 +297,9 @@ class ArmWriter(LoopWriter):
 
     def _fail(self, condition: str, detail: list[str], failure: Failure) -> None:
         Writer._fail(self, condition, detail, failure)
+
+    def _kept_extents(self, lowering: Lowering) -> list[Guard]:
+        return []
 
     def _target(self, slot: int, d: Def, declared: str) -> list[str]:
         return [f"{declared} = out[{self.places[slot]}];"]

@@ -124,7 +124,7 @@ class Scan(Op):
         a, b = self.carries, self.carries + self.sequences
         steps = load(0, (), "int64")
         found: list[tuple[Expr, ...]] = [tuple(dim(1 + k, axis) for axis in range(types[1 + k].ndim)) for k in range(a)]
-        found += [(steps, *e) for e in over_operands(graph, graph.outputs[a:a + self.traces], 1, range(a, b), b)]
+        found += [(steps, *e) for e in over_operands(graph, graph.outputs[a:a + self.traces], 1, range(a, b), b, assume=True)]
         return (*found, ()) if self.until else tuple(found)
 
     def checks(self, *types: TensorType) -> tuple[Check, ...]:

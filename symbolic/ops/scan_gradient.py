@@ -4,9 +4,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from symbolic import errors
 from symbolic.branch import paths
+from symbolic.fgraph import FunctionGraph
 from symbolic.forward import pushforwards
 from symbolic.graph import Apply, Constant, Op, Variable, ancestors, clone_replace, constant, toposort
+from symbolic.infer import over_operands
 from symbolic.nullgrad import is_null
 from symbolic.ops.extents import Shape_i
 from symbolic.ops.functions import minimum
@@ -120,7 +123,7 @@ class _Back:
                 *(t + found[inputs[k]] for k, t in zip(sums, totals, strict=True)),  # type: ignore[operator]
                 *(found[inputs[k]] for k in slopes)]
         given = {*self.carried.values(), *totals, *self.traced.values(), *inputs}
-        saved = [] if op.repeat else _worth_saving(outs, given, inputs)
+        saved = [] if op.repeat else _worth_saving(outs, given, inputs, b)
         used = set(ancestors(outs, stop=[*saved, *given]))
         states, elements, fixed = ([k for k in range(first, last) if inputs[k] in used]
                                    for first, last in ((0, a), (a, b), (b, len(inputs))))
@@ -175,7 +178,8 @@ def is_length_of(n: Variable, x: Variable) -> bool:
     return node is not None and type(node.op).loop is not Op.loop and node.inputs[0] is n and x.index >= node.op.carries  # type: ignore[attr-defined, operator]
 
 
-def _worth_saving(outputs: Sequence[Variable], given: set[Variable], inner: Sequence[Variable]) -> list[Variable]:
+def _worth_saving(outputs: Sequence[Variable], given: set[Variable], inner: Sequence[Variable], steady: int
+                  ) -> list[Variable]:
     """Return what the loop should leave for the way back: values of products and loops, costlier to repeat than to read.
 
     Not what one arm of a branch alone needs: kept in a trace, it would be computed in every step.
@@ -187,8 +191,19 @@ def _worth_saving(outputs: Sequence[Variable], given: set[Variable], inner: Sequ
         if any(v in known for v in node.inputs) and all(v in known or isinstance(v, Constant) for v in node.inputs):
             known.update(node.outputs)
     read = [v for node in nodes for v in node.inputs] + list(outputs)
-    return list(dict.fromkeys(v for v in read if v in known and v.owner is not None and _costly(v.owner)
-                              and not needed.get(v.owner, ())))
+    found = list(dict.fromkeys(v for v in read if v in known and v.owner is not None and _costly(v.owner)
+                               and not needed.get(v.owner, ())))
+    return [v for v in found if _of_one_shape(v, inner, steady)]
+
+
+def _of_one_shape(v: Variable, inner: Sequence[Variable], steady: int) -> bool:
+    """Whether a value has the same shape in every step, so that a trace can hold it."""
+    graph = FunctionGraph(list(inner), [v], toposort([v], stop=inner))
+    try:
+        over_operands(graph, [v], 1, steady=steady, assume=True)
+    except errors.NotSupported:
+        return False
+    return True
 
 
 def _costly(node: Apply) -> bool:

@@ -47,7 +47,8 @@ def lstm_inputs() -> Arrays:
 def regression_inputs() -> Arrays:
     """Return 1,000 samples of 200 features, labels, and the weights of a logistic regression."""
     rng = np.random.default_rng(0)
-    return {"x": rng.normal(size=(1000, 200)), "y": (rng.random(1000) < 0.5).astype("float64"), "w": rng.normal(size=200) * 0.1}
+    return {"x": rng.normal(size=(1000, 200)),
+            "y": (rng.random(1000) < 0.5).astype("float64"), "w": rng.normal(size=200) * 0.1}
 
 
 def jacobian_inputs() -> Arrays:

@@ -393,7 +393,7 @@ def _fold_index(name: str, x: Expr, y: Expr) -> Expr | None:
 
 
 def _never_negative(e: Expr) -> bool:
-    """Whether an integer is an extent (``d0_1`` of an op's input, ``x0_1`` of a graph's), or made of such in a way that keeps its sign."""
+    """Whether an integer is an extent (``d0_1`` of an op's input, ``x0_1`` of a graph's), or made of such, keeping its sign."""
     stack, steps = [e], 0
     while stack:
         n = stack.pop()

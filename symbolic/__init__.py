@@ -7,6 +7,7 @@ from symbolic.graph import Apply, Constant, Op, Variable, constant
 from symbolic.ops import operators as _operators  # noqa: F401  (installs Python's operators on Variable)
 from symbolic.ops.ifelse import ifelse
 from symbolic.ops.jacobian import hessian, jacobian
+from symbolic.ops.opaque import as_op
 from symbolic.ops.scan_api import scan, until
 from symbolic.ops.scan_views import foldl, foldr, loop, map, reduce, scan_checkpoints
 from symbolic.reverse import Lop, grad, subgraph_grad
@@ -14,5 +15,5 @@ from symbolic.shared import SharedVariable, shared
 from symbolic.types import TensorType
 
 __all__ = ["Apply", "Constant", "Function", "In", "Lop", "Op", "Out", "Rop", "SharedVariable", "TensorType", "Variable",
-           "config", "constant", "foldl", "foldr", "function", "grad", "gradient", "hessian", "ifelse", "jacobian",
+           "as_op", "config", "constant", "foldl", "foldr", "function", "grad", "gradient", "hessian", "ifelse", "jacobian",
            "loop", "map", "reduce", "scan", "scan_checkpoints", "shared", "subgraph_grad", "until"]

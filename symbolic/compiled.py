@@ -226,7 +226,10 @@ class _Program:
                 "outputs": _numbers(spec.outputs),
                 "updates": tuple((index[s], p) for (s, _), p in zip(spec.updates, self.loaded.inplace, strict=True)),
                 "nout": -1 if spec.structure is None else len(spec.outputs),
-                "keys": tuple(spec.structure) if dictionary else None, "threads": config.num_threads()}
+                "keys": tuple(spec.structure) if dictionary else None, "threads": config.num_threads(),
+                "python_calls": self.loaded.python,
+                "python_types": tuple(_numbers(s.node.outputs) for s in self.loaded.python),
+                "python_input_types": tuple(_numbers(s.node.inputs) for s in self.loaded.python)}
 
 
 def _numbers(variables: Sequence[Variable]) -> tuple[tuple[int, int], ...]:

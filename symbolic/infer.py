@@ -11,7 +11,7 @@ from symbolic import errors
 from symbolic.fgraph import FunctionGraph
 from symbolic.graph import Apply, Constant, Variable
 from symbolic.scalar import Check, Expr, IndexLambda, const, cost, dim, load, substitute, sym, toposort
-from symbolic.types import is_discrete
+from symbolic.types import TensorType, is_discrete
 
 _HOST_COST = 60  # longer integer expressions are computed once, by a kernel
 
@@ -44,6 +44,8 @@ class Extents:
         self.shape: dict[Variable, tuple[Expr, ...]] = {}
         self.value: dict[Variable, Expr] = {}
         self.guards: list[Guard] = []
+        #: by result, the extents that are known only once it was computed: axis, and the variable that stands for it
+        self.measured: dict[Variable, dict[int, Variable]] = {}
         self._merged: dict[Expr, Expr] = {}
         for k, v in enumerate(graph.inputs):
             self.shape[v] = tuple(sym(f"x{k}_{a}") if n is None else const(n, "int64")
@@ -90,7 +92,8 @@ class Extents:
                 self._guard(node, check, ordinal)
         shapes = node.op.infer_shape(*types)
         for out, extents in zip(node.outputs, shapes, strict=True):
-            resolved = [self.find(self.resolve(e, node.inputs)) for e in extents]
+            resolved = [self._measured(out, a) if e is None else self.find(self.resolve(e, node.inputs))
+                        for a, e in enumerate(extents)]
             for a, n in enumerate(out.type.shape):
                 if n is not None and resolved[a].op != "const":
                     if ordinal is not None:
@@ -100,6 +103,16 @@ class Extents:
         out = node.outputs[0]
         if len(node.outputs) == 1 and out.ndim == 0 and is_discrete(out.dtype):
             self._host_value(node, out, types)
+
+    def _measured(self, out: Variable, a: int) -> Expr:
+        """Return an extent that is known only once its result was computed."""
+        n = out.type.shape[a]
+        if n is not None:  # it is checked when the result is there
+            return const(n, "int64")
+        extent = Variable(TensorType("int64", ()), name=f"extent {a} of {out}", loc=out.loc)
+        self.shape[extent] = ()
+        self.measured.setdefault(out, {})[a] = extent
+        return load(extent, (), "int64")
 
     def _host_value(self, node: Apply, out: Variable, types: tuple) -> None:
         meaning = node.op.compute(*types)

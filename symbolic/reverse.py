@@ -257,8 +257,11 @@ def _rule(node: Apply, gouts: Sequence[Variable | None]) -> list[Variable | None
     given = [DisconnectedType()() if g is None else g for g in gouts]
     inputs = list(node.inputs)
     found = theano(inputs, list(node.outputs), given) if hasattr(op, "L_op") else theano(inputs, given)
-    return [None if g is None or isinstance(g.type, DisconnectedType) or is_discrete(x.dtype) and not is_null(g) else g
-            for x, g in zip(inputs, found, strict=True)] if len(found) == len(inputs) else list(found)
+    if len(found) != len(inputs):
+        return list(found)
+    return [None if g is None or isinstance(g.type, DisconnectedType) or is_discrete(x.dtype) and not is_null(g)
+            else g if is_null(g) or g.dtype == x.dtype or is_complex(g.dtype) else g.astype(x.dtype)
+            for x, g in zip(inputs, found, strict=True)]
 
 
 def Lop(f: Any, wrt: Any, eval_points: Any, consider_constant: Iterable[Variable] | None = None,

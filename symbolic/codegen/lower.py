@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from symbolic import errors
 from symbolic.branch import Arms
 from symbolic.fgraph import FunctionGraph
-from symbolic.graph import Apply, Constant, Variable
+from symbolic.graph import Apply, Constant, Variable, describe
 from symbolic.infer import Extents
 from symbolic.loop import Loop
 from symbolic.scalar import Check, Expr, IndexLambda, Part, Scatter, const, load, substitute, sym
@@ -28,8 +28,9 @@ class Def:
     ----------
     id : int
     kind : str
-        ``input``, ``const``, ``map``, ``reduce``, ``scatter``, ``view``, ``gemm``, ``python``, ``check``, ``loop`` or
-        ``branch`` (steps that compute several values) or ``result`` (one of them).
+        ``input``, ``const``, ``map``, ``reduce``, ``scatter``, ``view``, ``gemm``, ``check``, ``loop``, ``branch`` or
+        ``python`` (steps that compute several values), ``result`` (one of them), or for Python ``opaque`` (one of a shape
+        that is known only then) and ``extent`` (of such a one).
     axes : tuple of str
         Loop indices in the order data is walked (map: the output's axes; reduce: as its operand is stored).
     domain : tuple of Expr
@@ -135,10 +136,27 @@ class Lowering:
             if isinstance(meaning, Scatter):
                 self._scatter(node, meaning)
                 return
+        self._python(node)
+
+    def _python(self, node: Apply) -> None:
+        """Add a step that Python computes, and its results; before them the extents that it alone knows."""
+        if not node.op.has_python:
+            raise errors.NotSupported(errors.message(
+                node.op.name, "it says neither compute() nor expand(), and has no Python code either",
+                tuple(describe(v) for v in node.inputs), node.loc, "give it reference(*arrays), or perform in Theano's form"))
         inputs = tuple(self.get(v).id for v in node.inputs)
-        made = [self._new("python", v, node=node, inputs=inputs) for v in node.outputs]
-        for d in made:
-            d.outputs = tuple(m.id for m in made)
+        for v in node.outputs:  # operands first
+            if v not in self.extents.measured:
+                for e in self.extents.of(v):
+                    self.host(e)
+        d = Def(len(self.defs), "python", "int64", (), None, node, inputs=inputs)
+        self.defs.append(d)
+        for v in node.outputs:
+            for extent in self.extents.measured.get(v, {}).values():
+                self._new("extent", extent, inputs=(d.id,))
+        for v in node.outputs:
+            self._new("opaque" if v in self.extents.measured else "result", v, node=node, inputs=(d.id,))
+        d.outputs = tuple(self.by_variable[v].id for v in node.outputs)
 
     def _several(self, node: Apply, kind: str, **more: object) -> None:
         """Add a step with several results."""

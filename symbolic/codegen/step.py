@@ -282,6 +282,10 @@ class LoopWriter(Writer):
         self.reused = True
         super()._loop(d)
 
+    def _python(self, d: Def) -> None:
+        self.reused = True
+        super()._python(d)
+
     def _constants_name(self) -> str:
         return "constants"
 

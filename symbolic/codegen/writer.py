@@ -55,6 +55,8 @@ class Unit:
         The same for kernels of loops, which are compiled where they are called.
     loops : list of str
         Functions of loops and arms, each before it is called.
+    python : list of Apply
+        What Python computes, by the number of its call.
     """
 
     openmp: bool
@@ -66,6 +68,7 @@ class Unit:
     texts: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
     inner: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
     loops: list[str] = field(default_factory=list)
+    python: list[Any] = field(default_factory=list)
 
 
 class Writer:
@@ -228,6 +231,8 @@ class Writer:
             self._loop(d)
         elif d.kind == "branch":
             self._branch(d)
+        elif d.kind == "python":
+            self._python(d)
         else:
             raise NotSupported(f"the C target doesn't run {d.node.op if d.node else d.kind}")
 
@@ -335,7 +340,7 @@ class Writer:
 
     def _operands(self, d: Def, name: str) -> tuple[list[str], str]:
         """Return the lines that hand the operands after the first to a loop or a branch, and what they are called."""
-        operands = [self.defs[k] for k in d.inputs[1:]]
+        operands = [self.defs[k] for k in (d.inputs if d.kind == "python" else d.inputs[1:])]
         shapes = [", ".join(self.host(e) for e in o.extents) for o in operands]
         given = [f"{{p{o.id}, " + (f"(const int64_t[]){{{text}}}}}" if text else "0}")
                  for o, text in zip(operands, shapes, strict=True)]
@@ -367,6 +372,35 @@ class Writer:
             self.lines += broken(f"        status = {name}(", ["rt", self._constants_name(), operands, "arm_out"], ");")
             self.lines.append("    } else {" if side == 0 else "    }")
         self.lines += ["    if (status)", "        return status;", "}"]
+
+    def _python(self, d: Def) -> None:
+        """Call Python; what it returns is copied to where it belongs, or to scratch memory if its shape wasn't known."""
+        live = [(k, k in self.fusion.clients or k in self.fusion.roots) for k in d.outputs]
+        lines, operands = self._operands(d, "python_in")
+        made, after, extents = [], [], []
+        for n, (k, wanted) in enumerate(live):
+            result, c = self.defs[k], CTYPES[self.defs[k].dtype]
+            measured = self.lowering.extents.measured.get(result.variable, {})  # type: ignore[arg-type]
+            shape = ["-1" if a in measured else self.host(e) for a, e in enumerate(result.extents)]
+            if wanted and result.kind == "result":
+                self._allocate(result)
+            elif wanted:
+                self.ready.add(k)
+                extents.append(f"const {c} *p{k}; /* {comment(result)} */")
+                after.append(f"p{k} = python_out[{n}].data;")
+            for a, v in measured.items():
+                extent = self.lowering.get(v).id
+                self.ready.add(extent)
+                extents.append(f"int64_t p{extent}[1]; /* {v} */")
+                after.append(f"p{extent}[0] = python_out[{n}].shape[{a}];")
+            target = f"p{k}" if wanted and result.kind == "result" else "0"
+            want = f"(int64_t[]){{{', '.join(shape)}}}" if shape else "0"
+            made.append(f"{{{target}, {want}, {int(wanted)}}}")
+        self.lines += [f"/* {comment(d)} */", *extents, "{", *lines]
+        self.lines += broken("    symbolic_result python_out[] = {", made, "};")
+        self.lines.append(f"    if (rt->python(rt, {len(self.unit.python)}, {operands}, python_out))")
+        self.lines += ["        return -1;", *("    " + line for line in after), "}"]
+        self.unit.python.append(d.node)
 
     def _constants_name(self) -> str:
         return f"in + {len(self.lowering.graph.inputs)}"
@@ -421,7 +455,7 @@ class Writer:
 
 def comment(d: Def) -> str:
     loc = None if d.node is None else d.node.loc
-    text = f"{d.label}: {d.variable.type}" if d.variable is not None else d.label
+    text = f"{d.label}: {d.variable.type}" if d.variable is not None else f"{d.node.op}" if d.node is not None else d.label
     if loc is not None:
         text += f"  [{Path(loc.file).name}:{loc.line}: {loc.text}]"
     return text.replace("*/", "* /").replace("\n", " ")

@@ -185,7 +185,7 @@ class Branch(Op):
         self.inputs, self.then, self.other, self.shared = tuple(inner_inputs), tuple(then), tuple(other), shared
         self._nodes = toposort([*self.then, *self.other], stop=self.inputs)
         whole = FunctionGraph(list(self.inputs), [*self.then, *self.other], self._nodes)
-        self.key = f"{signature(whole)}-{len(self.then)}-{shared}"
+        self.key = f"{signature(whole, exact=True)}-{len(self.then)}-{shared}"
         self._arms = lru_cache(maxsize=64)(self._branch)
 
     def __reduce__(self) -> tuple[Any, ...]:

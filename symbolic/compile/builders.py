@@ -1,0 +1,2 @@
+"""Ops made from graphs, at Theano's import path."""
+# ruff: noqa: F401  (re-exports)

@@ -228,6 +228,8 @@ class Op:
     __props__: tuple[str, ...] = ()
     #: Input whose memory the only output shares, in the same order (reshape); None for other ops.
     view_of: int | None = None
+    #: Whether operands beside that one are there only so that they are computed before.
+    waits: bool = False
     #: Name of the library routine that computes it (``"gemm"``), which `lower` knows how to call.
     extern: str | None = None
     #: Whether inlining into every reader is free: indices change, no arithmetic.

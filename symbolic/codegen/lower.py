@@ -127,7 +127,9 @@ class Lowering:
                 self._new("gemm", out, node=node, inputs=tuple(self.get(v).id for v in node.inputs))
                 return
             if op.view_of is not None:
-                self._new("view", out, node=node, base=self.get(node.inputs[op.view_of]).id)
+                base = self.get(node.inputs[op.view_of]).id
+                before = tuple(self.get(v).id for v in node.inputs if v is not node.inputs[op.view_of]) if op.waits else ()
+                self._new("view", out, node=node, base=base, inputs=before)
                 return
             meaning = op.compute(*types)
             if isinstance(meaning, IndexLambda):

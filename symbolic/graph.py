@@ -228,6 +228,8 @@ class Op:
     __props__: tuple[str, ...] = ()
     #: Input whose memory the only output shares, in the same order (reshape); None for other ops.
     view_of: int | None = None
+    #: Whether a cotangent of an operand is zero where the operand doesn't count: what is behind it may be nan there.
+    hides: bool = False
     #: Whether operands beside that one are there only so that they are computed before.
     waits: bool = False
     #: Name of the library routine that computes it (``"gemm"``), which `lower` knows how to call.
@@ -344,6 +346,11 @@ class Op:
                  gouts: Sequence[Variable | None]) -> list[Variable | None]:
         """Return the cotangent of each input; None where no gradient flows."""
         raise errors.NotSupported(f"{self} has no gradient")
+
+    def pullback_unless_zero(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
+                             gouts: Sequence[Variable | None]) -> list[Variable | None]:
+        """Return the same, but zero where a cotangent is zero, even if the derivative isn't finite: behind an op that hides."""
+        return self.pullback(inputs, outputs, gouts)
 
     def pushforward(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
                     tangents: Sequence[Variable | None]) -> Sequence[Variable | None] | None:

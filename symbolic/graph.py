@@ -228,6 +228,8 @@ class Op:
     __props__: tuple[str, ...] = ()
     #: Input whose memory the only output shares, in the same order (reshape); None for other ops.
     view_of: int | None = None
+    #: Input to which the (only) result adds, whatever it is: f(x, y) = x + f(0, y); None for other ops.
+    adds_to: int | None = None
     #: Whether a cotangent of an operand is zero where the operand doesn't count: what is behind it may be nan there.
     hides: bool = False
     #: Whether operands beside that one are there only so that they are computed before.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from symbolic import errors
 from symbolic.fgraph import FunctionGraph
@@ -185,7 +186,7 @@ def infer(graph: FunctionGraph) -> Extents:
 
 
 def over_operands(graph: FunctionGraph, outputs: Sequence[Variable], first: int, along: range = range(0),
-                  steady: int = 0, assume: bool = False) -> list[tuple[Expr, ...]]:
+                  steady: int = 0, assume: bool = False, unknown: bool = False) -> list[tuple[Any, ...]]:
     """Return the extents of `outputs` of an inner graph, over the operands of the application that it belongs to.
 
     Parameters
@@ -200,11 +201,13 @@ def over_operands(graph: FunctionGraph, outputs: Sequence[Variable], first: int,
         The first input that has the same value whenever the graph is computed.
     assume : bool
         Take extents for equal between which the graph chooses (see :func:`assumed`).
+    unknown : bool
+        Give None for an extent that depends on a value which is known only inside.
 
     Raises
     ------
     NotSupported
-        If an extent depends on a value that is known only inside.
+        If there is such an extent.
     """
     extents = Extents(graph)
     for node in graph.nodes:
@@ -223,7 +226,15 @@ def over_operands(graph: FunctionGraph, outputs: Sequence[Variable], first: int,
             return load(first + k, (), n.dtype)
         return None
 
-    return [tuple(substitute([assumed(e, graph, steady) if assume else e for e in extents.of(o)], outer)) for o in outputs]
+    def over(e: Expr) -> Expr | None:
+        try:
+            return substitute([assumed(e, graph, steady) if assume else e], outer)[0]
+        except errors.NotSupported:
+            if not unknown:
+                raise
+            return None
+
+    return [tuple(map(over, extents.of(o))) for o in outputs]
 
 
 def assumed(extent: Expr, graph: FunctionGraph, steady: int) -> Expr:

@@ -113,7 +113,8 @@ def test_a_training_step_on_masked_values_stays_finite():
 def test_what_cannot_be_negative():
     y, z, i = T.dvector("y"), T.zvector("z"), T.ivector("i")
     yes = [x ** 2, T.sqr(x).mean(), x * x + 1, T.exp(x).sum(), abs(z), T.var(x, ddof=1), T.maximum(x, 0), (x ** 2)[1:],
-           T.dot(x, x), T.switch(y > 0, x ** 2, 1.0), abs(x) ** 3, (x ** 2).reshape((1, -1)), x ** 2 / 3, T.norm(x, 2), i.shape[0]]
+           T.dot(x, x), T.switch(y > 0, x ** 2, 1.0), abs(x) ** 3, (x ** 2).reshape((1, -1)), x ** 2 / 3,
+           T.norm(x, 2), i.shape[0]]
     no = [x, x + 1, x * y, x ** 3, -(x ** 2), x ** 2 - 1, x ** 2 / y, T.maximum(x, -1), T.switch(y > 0, x, 1.0), i, z * z, 3.0]
     assert [k for k, v in enumerate(yes) if not nonnegative(v)] == []
     assert [k for k, v in enumerate(no) if nonnegative(v)] == []

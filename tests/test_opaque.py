@@ -162,6 +162,44 @@ def test_only_the_arm_taken_runs(mode):
 
 
 @pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+def test_arms_of_shapes_that_only_they_know(mode):
+    class Heads(Counted):
+        """The elements above zero, and how many."""
+
+        def make_node(self, x):
+            return Apply(self, [x], [x.type(), T.lscalar()])
+
+        def perform(self, node, inputs, output_storage):
+            self.calls += 1
+            output_storage[0][0] = inputs[0][inputs[0] > 0]
+            output_storage[1][0] = np.int64((inputs[0] > 0).sum())
+
+        def grad(self, inputs, gouts):
+            return [T.switch(inputs[0] > 0, gouts[0].sum(), 0.0)]
+
+    x, c, m = T.dvector("x"), T.bscalar("c"), T.dmatrix("m")
+    yes, no, inner = Heads(False), Heads(False), Heads(False)
+    a, n = yes(x)
+    b, k = no(-x)
+    chosen, count = symbolic.ifelse(c, [a, n], [b * 2, k])
+    steps, _ = symbolic.scan(lambda r: symbolic.ifelse(r[0] > 0, inner(r)[0], r[:1]).sum(), sequences=m)
+    f = symbolic.function([x, c, m], [chosen, chosen.shape[0], count, chosen.sum() + x, T.grad((chosen ** 2).sum(), x), steps,
+                                      T.outer(chosen, chosen)], mode=mode)
+    v, rows = np.array([1.0, -2.0, 3.0]), np.array([[1.0, -1.0, 4.0], [-2.0, 5.0, 1.0], [3.0, 3.0, 3.0]])
+    for flag, want in ((1, [1.0, 3.0]), (0, [4.0]), (1, [1.0, 3.0])):
+        got = f(v, flag, rows)
+        np.testing.assert_array_equal(got[0], want)
+        assert (got[1], got[2]) == (len(want), len(want))
+        np.testing.assert_array_equal(got[3], sum(want) + v)
+        slope = [2 * sum(want), 0, 2 * sum(want)] if flag else [0, -4 * sum(want), 0]
+        np.testing.assert_array_equal(got[4], slope)
+        np.testing.assert_array_equal(got[5], [5, -2, 9])
+        np.testing.assert_array_equal(got[6], np.outer(want, want))
+    assert inner.calls == 6
+    assert (yes.calls, no.calls) == (2, 1)
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
 def test_ops_without_props_are_themselves_alone(mode):
     x = T.dvector("x")
     a, b = Counted(), Counted()

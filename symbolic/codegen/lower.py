@@ -29,8 +29,8 @@ class Def:
     id : int
     kind : str
         ``input``, ``const``, ``map``, ``reduce``, ``scatter``, ``view``, ``gemm``, ``check``, ``loop``, ``branch`` or
-        ``python`` (steps that compute several values), ``result`` (one of them), or for Python ``opaque`` (one of a shape
-        that is known only then) and ``extent`` (of such a one).
+        ``python`` (steps that compute several values), ``result`` (one of them), ``opaque`` (one of a shape that
+        is known only then) and ``extent`` (of such a one).
     axes : tuple of str
         Loop indices in the order data is walked (map: the output's axes; reduce: as its operand is stored).
     domain : tuple of Expr
@@ -138,38 +138,27 @@ class Lowering:
             if isinstance(meaning, Scatter):
                 self._scatter(node, meaning)
                 return
-        self._python(node)
-
-    def _python(self, node: Apply) -> None:
-        """Add a step that Python computes, and its results; before them the extents that it alone knows."""
-        if not node.op.has_python:
+        if not op.has_python:
             raise errors.NotSupported(errors.message(
-                node.op.name, "it says neither compute() nor expand(), and has no Python code either",
+                op.name, "it says neither compute() nor expand(), and has no Python code either",
                 tuple(describe(v) for v in node.inputs), node.loc, "give it reference(*arrays), or perform in Theano's form"))
-        inputs = tuple(self.get(v).id for v in node.inputs)
-        for v in node.outputs:  # operands first
-            if v not in self.extents.measured:
-                for e in self.extents.of(v):
-                    self.host(e)
-        d = Def(len(self.defs), "python", "int64", (), None, node, inputs=inputs)
-        self.defs.append(d)
-        for v in node.outputs:
-            for extent in self.extents.measured.get(v, {}).values():
-                self._new("extent", extent, inputs=(d.id,))
-        for v in node.outputs:
-            self._new("opaque" if v in self.extents.measured else "result", v, node=node, inputs=(d.id,))
-        d.outputs = tuple(self.by_variable[v].id for v in node.outputs)
+        self._several(node, "python")
 
     def _several(self, node: Apply, kind: str, **more: object) -> None:
-        """Add a step with several results."""
+        """Add a step with several results; before them the extents that it alone knows."""
         inputs = tuple(self.get(v).id for v in node.inputs)
-        extents = [tuple(self.host(e) for e in self.extents.of(o)) for o in node.outputs]  # operands first
+        for o in node.outputs:  # operands first
+            if o not in self.extents.measured:
+                for e in self.extents.of(o):
+                    self.host(e)
         d = Def(len(self.defs), kind, "int64", (), None, node, inputs=inputs, **more)  # type: ignore[arg-type]
         self.defs.append(d)
         for o in node.outputs:
-            self._new("result", o, node=node, inputs=(d.id,))
+            for extent in self.extents.measured.get(o, {}).values():
+                self._new("extent", extent, inputs=(d.id,))
+        for o in node.outputs:
+            self._new("opaque" if o in self.extents.measured else "result", o, node=node, inputs=(d.id,))
         d.outputs = tuple(self.by_variable[o].id for o in node.outputs)
-        assert all(self.defs[k].extents == e for k, e in zip(d.outputs, extents, strict=True))
 
     def resolve(self, e: Expr, inputs: Sequence[Variable]) -> Expr:
         """Return an op's expression with its loads naming Defs and its extents resolved."""

@@ -347,7 +347,11 @@ class Op:
     def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
                  gouts: Sequence[Variable | None]) -> list[Variable | None]:
         """Return the cotangent of each input; None where no gradient flows."""
-        raise errors.NotSupported(f"{self} has no gradient")
+        node = outputs[0].owner if outputs else None
+        raise errors.NotSupported(errors.message(
+            self.name, "it has no gradient", tuple(describe(v) for v in inputs), None if node is None else node.loc,
+            "give the op a pullback (or grad in Theano's form), wrap it in custom_gradient, or take it out with "
+            "disconnected_grad(...)"))
 
     def pullback_unless_zero(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
                              gouts: Sequence[Variable | None]) -> list[Variable | None]:

@@ -222,7 +222,8 @@ def over_operands(graph: FunctionGraph, outputs: Sequence[Variable], first: int,
             k = place.get(n.arg, -1)
             if k < steady or args:
                 raise errors.NotSupported("the shape of what a step returns may change from step to step\n"
-                                          "hint: a trace holds arrays of one shape; pad them to a common length")
+                                          "hint: a trace holds arrays of one shape; pad them to a common length. An op "
+                                          "in Python may tell the shape beforehand, with infer_shape")
             return load(first + k, (), n.dtype)
         return None
 

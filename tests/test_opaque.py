@@ -113,6 +113,23 @@ def test_shapes_are_known_before_or_seen_at_run_time(mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_an_extent_of_one_broadcasts_whoever_knows_of_it(mode):
+    x, y, n = T.dvector("x"), T.dvector("y"), T.lscalar("n")
+    s = symbolic.shared(np.zeros(3), "s")
+    total = distinct(x) * y + y[:n]
+    f = symbolic.function([x, y, n], [total, T.grad((total ** 2).sum(), y)], updates={s: s + total}, mode=mode)
+    a, b = np.array([2.0, 2.0]), np.array([1.0, 2.0, 3.0])
+    value, slope = f(a, b, 1)
+    np.testing.assert_array_equal(value, 2 * b + 1)
+    np.testing.assert_array_equal(slope, 4 * value + [2 * value.sum(), 0, 0])
+    np.testing.assert_array_equal(s.get_value(), value)
+    np.testing.assert_array_equal(f([1.0, 2.0, 3.0], b, 3)[0], b * b + b)
+    with pytest.raises(ValueError, match=r"2.*3|broadcast"):
+        f([1.0, 2.0], b, 3)
+    np.testing.assert_array_equal(s.get_value(), value + b * b + b)
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_theanos_form_with_derivatives(mode):
     x, v = T.dvector("x"), T.dvector("v")
     ordered, n = Ordered()(x)
@@ -287,6 +304,8 @@ def test_broken_ops_are_named_when_they_are_compiled():
     x = T.dvector("x")
     with pytest.raises(errors.NotSupported, match="has no Python code either.*test_opaque.py"):
         symbolic.function([x], Nothing()(x))
+    with pytest.raises(errors.NotSupported, match=r"distinct: it has no gradient.*test_opaque.py.*\nhint: .*custom_gradient"):
+        T.grad(distinct(x).sum(), x)
     with pytest.raises(NotImplementedError, match="needs make_node, or itypes"):
         Bare()(x)
     for answer, text in ((3, "must return a list of 1 shapes"), ([(1, 2)], "gave 2 extents"), ([(x,)], "integer scalar")):

@@ -94,7 +94,7 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 def rnn_step(a: Arrays) -> list[np.ndarray]:
     """Return W, U, b, V after one step of gradient descent on all steps' outputs; float64 throughout.
 
-    (On the last output alone, gradients would vanish into denormal numbers, which JAX takes for zero and others compute with slowly.)
+    (On the last output alone, gradients would vanish into denormal numbers, which JAX takes for zero; others are slow with them.)
     """
     xs, y, w, u, b, v = (a[k].astype("float64") for k in ("xs", "y", "W", "U", "b", "V"))
     hs = [np.zeros((xs.shape[1], u.shape[0]))]
@@ -144,7 +144,7 @@ def lstm_step(a: Arrays) -> list[np.ndarray]:
         gu += hs[t].T @ dz
         gb += dz.sum(0)
         dh, dc = dz @ u.T, dc * f
-    small = ADAM["epsilon"] / np.sqrt(1 - ADAM["beta2"])  # of the first step, where the moments are g and g² but for their weights
+    small = ADAM["epsilon"] / np.sqrt(1 - ADAM["beta2"])  # in the first step, whose moments are g and g² but for their weights
     return [p - ADAM["rate"] * g / (np.abs(g) + small) for p, g in zip((e, u, b, v, c), (ge, gu, gb, gv, gc), strict=True)]
 
 

@@ -77,7 +77,7 @@ class Step:
             repeat: bool = False, reverse: bool = False) -> tuple[list[Variable], list[Variable]]:
         """Return the last carries, and the traces, cut where the loop ended early."""
         outputs = [*self.after, *self.traced, *([] if self.condition is None else [self.condition])]
-        outer = _outer(outputs, [*self.before, *self.places])
+        outer = outer_values(outputs, [*self.before, *self.places])
         if allowed is not None:
             for v in toposort_leaves(outer):
                 if v not in allowed:
@@ -95,7 +95,7 @@ class Step:
         return list(made[:end]), traces
 
 
-def _outer(outputs: Sequence[Variable], places: Sequence[Variable]) -> list[Variable]:
+def outer_values(outputs: Sequence[Variable], places: Sequence[Variable]) -> list[Variable]:
     """Return what a step uses that doesn't depend on its own inputs: computed once, outside.
 
     Not what only an arm of a choice in the step needs: it may never be taken.

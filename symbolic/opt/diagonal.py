@@ -80,9 +80,11 @@ def _scaled(node: Apply, known: dict[Variable, tuple[Variable | None, Variable]]
     if a.dtype != b.dtype or a.ndim != 2 or b.ndim not in (1, 2) or b.ndim == 1 and a not in known:
         return None
     if a in known:
-        (d, n), other = known[a], OfExtent(0)(b, known[a][1])
+        d, n = known[a]
+        other = OfExtent(0)(b, n)
         made = other if d is None else (dimshuffle(d, 0, "x") if b.ndim == 2 else d) * other  # type: ignore[operator]
     else:
-        (d, n), other = known[b], OfExtent(1)(a, known[b][1])
+        d, n = known[b]
+        other = OfExtent(1)(a, n)
         made = other if d is None else other * dimshuffle(d, "x", 0)  # type: ignore[operator]
     return made if made.ndim == node.outputs[0].ndim and made.dtype == node.outputs[0].dtype else None

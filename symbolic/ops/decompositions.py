@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
-from symbolic.graph import Apply, Variable, constant
+from symbolic.graph import Variable, constant
 from symbolic.ops.diagonal import AllocDiagonal, Diagonal, tril, triu
 from symbolic.ops.elementwise import cast_to
 from symbolic.ops.extents import extents
@@ -371,7 +371,7 @@ def eigvals(a: Any) -> Variable:
     >>> eigvals(np.eye(3)).type
     TensorType(complex128, (3,))
     """
-    return Eig()(inexact(a, "eigvals"))[0]
+    return eig(a)[0]
 
 
 def eig(a: Any) -> list[Variable]:
@@ -384,7 +384,8 @@ def eig(a: Any) -> list[Variable]:
     Returns
     -------
     list of Variable, shapes (..., n) and (..., n, n)
-        Always complex, since a dtype can't depend on values; NumPy gives real ones where all are real.
+        Always complex, since a dtype can't depend on values; NumPy gives real ones where all are real. They are computed in
+        double precision.
 
     Raises
     ------
@@ -396,7 +397,10 @@ def eig(a: Any) -> list[Variable]:
     >>> [v.dtype for v in eig(np.eye(3))]
     ['complex128', 'complex128']
     """
-    return Eig()(inexact(a, "eig"))
+    x = inexact(a, "eig")
+    wide = "complex128" if is_complex(x.dtype) else "float64"
+    out = "complex64" if real_of(x.dtype) == "float32" else "complex128"
+    return [cast_to(v, out) for v in Eig()(cast_to(x, wide))]
 
 
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:

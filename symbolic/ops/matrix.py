@@ -21,7 +21,8 @@ from symbolic.source import caller
 from symbolic.template import Template
 from symbolic.types import TensorType, is_complex, is_discrete, real_of
 
-NO_LAPACK = (errors.NotSupported, "no LAPACK was found in NumPy or SciPy that can do this; mode='FAST_COMPILE' computes with NumPy")
+NO_LAPACK = (errors.NotSupported,
+             "no LAPACK was found in NumPy or SciPy that can do this; mode='FAST_COMPILE' computes with NumPy")
 SINGULAR = (errors.LinAlgError, "the matrix is singular")
 
 

@@ -190,20 +190,23 @@ class SVD(Leading):
         inner = None if gs is None else _diagonal(cast_to(gs, u.dtype))
         wide = row(s)
         apart = cast_to(_reciprocal(_differences(s * s)), u.dtype)  # type: ignore[operator]
-        half = constant(np.asarray(0.5, u.dtype))
+        # only by how much the phases of a pair of vectors turn apart is determined: each is taken to turn by half of it
+        quarter = constant(np.asarray(0.25, u.dtype))
         over = cast_to(_reciprocal(s), u.dtype)
         outside: Variable | None = None
         if gu is not None:
             along = matmul(adjoint(u), gu)
             turn = along - adjoint(along)  # type: ignore[operator]
             inner = _plus(inner, turn * apart * cast_to(wide, u.dtype))
-            if is_complex(u.dtype) and gv is not None:  # vectors of a pair turn by the same phase
-                inner = _plus(inner, _diagonal(Diagonal(0)(turn) * over * half))
+            if is_complex(u.dtype):
+                inner = _plus(inner, _diagonal(Diagonal(0)(turn) * over * quarter))
             outside = matmul((gu - matmul(u, along)) * row(over), adjoint(v))  # type: ignore[operator]
         if gv is not None:
             along = matmul(adjoint(v), gv)
             turn = along - adjoint(along)  # type: ignore[operator]
             inner = _plus(inner, cast_to(column(s), u.dtype) * turn * apart)
+            if is_complex(u.dtype):
+                inner = _plus(inner, -_diagonal(Diagonal(0)(turn) * over * quarter))
             outside = _plus(outside, matmul(u * row(over), adjoint(gv - matmul(v, along))))  # type: ignore[operator]
         if inner is None:
             return [None]

@@ -1,9 +1,10 @@
 """Theano's ``theano.tensor.nlinalg``: linear algebra as NumPy names it."""
 from symbolic.ops.decompositions import eig, eigh, eigvals, qr, svd, svdvals
 from symbolic.ops.diagonal import alloc_diag, diag, extract_diag
+from symbolic.ops.least_squares import lstsq, pinv
 from symbolic.ops.matrix import det, kron, matrix_dot, matrix_inverse, matrix_power, slogdet, tensorinv, trace
 from symbolic.ops.norms import norm
-from symbolic.ops.solve import lstsq, pinv, tensorsolve
+from symbolic.ops.solve import tensorsolve
 
 inv = matrix_inverse
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from symbolic import errors
+from symbolic.branch import literal
 from symbolic.graph import Constant, Variable, as_tensor_variable, clone_replace, constant, describe, toposort
 from symbolic.loop import element
 from symbolic.ops.elementwise import cast_to
@@ -95,12 +96,24 @@ class Step:
 
 
 def _outer(outputs: Sequence[Variable], places: Sequence[Variable]) -> list[Variable]:
-    """Return what a step uses that doesn't depend on its own inputs: computed once, outside."""
+    """Return what a step uses that doesn't depend on its own inputs: computed once, outside.
+
+    Not what only an arm of a choice in the step needs: it may never be taken.
+    """
     inside = set(places)
     found: dict[Variable, None] = {}
     nodes = toposort(outputs, stop=inside)
     for node in nodes:
         if any(v in inside for v in node.inputs):
+            inside.update(node.outputs)
+    eager = set(outputs)
+    for node in reversed(nodes):
+        if node.outputs[0] in inside:
+            eager.update(v for k, v in enumerate(node.inputs) if not literal(node, k))
+        elif any(v in eager for v in node.outputs):
+            eager.update(node.inputs)
+    for node in nodes:
+        if not any(v in eager for v in node.outputs):
             inside.update(node.outputs)
     for node in nodes:
         if node.outputs[0] in inside:

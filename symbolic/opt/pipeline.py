@@ -7,13 +7,19 @@ from symbolic.ops.scan import Scan
 from symbolic.opt.branch import sink_branches
 from symbolic.opt.rebuild import Rebuilt
 from symbolic.opt.scan import merge_loops
+from symbolic.opt.scan_invariants import hoist_invariants
+from symbolic.opt.scan_maps import vectorise_maps
 from symbolic.opt.scan_products import pull_products
+from symbolic.opt.scan_unread import drop_unread
 
 
 def optimised(graph: FunctionGraph) -> FunctionGraph:
     """Return a graph that computes the same as `graph`, faster."""
     graph = merge_loops(graph)
+    graph = drop_unread(graph)
     graph = pull_products(graph)
+    graph = vectorise_maps(graph)
+    graph = hoist_invariants(graph)
     graph = _inside_loops(graph)
     return sink_branches(graph, optimised)
 

@@ -15,6 +15,7 @@ from symbolic.graph import Apply, Constant, Variable, describe
 from symbolic.infer import Extents
 from symbolic.loop import Loop
 from symbolic.scalar import Check, Expr, IndexLambda, Part, Scatter, const, load, substitute, sym
+from symbolic.template import Template
 
 #: dtypes a BLAS knows, with the letter of their routines
 BLAS_TYPES = {"float32": "f", "float64": "d", "complex64": "c", "complex128": "z"}
@@ -28,9 +29,9 @@ class Def:
     ----------
     id : int
     kind : str
-        ``input``, ``const``, ``map``, ``reduce``, ``scatter``, ``view``, ``gemm``, ``check``, ``loop``, ``branch`` or
-        ``python`` (steps that compute several values), ``result`` (one of them), ``opaque`` (one of a shape that
-        is known only then) and ``extent`` (of such a one).
+        ``input``, ``const``, ``map``, ``reduce``, ``scatter``, ``view``, ``gemm``, ``check``, ``loop``, ``branch``,
+        ``template`` or ``python`` (steps that compute several values), ``result`` (one of them), ``opaque`` (one of a
+        shape that is known only then) and ``extent`` (of such a one).
     axes : tuple of str
         Loop indices in the order data is walked (map: the output's axes; reduce: as its operand is stored).
     domain : tuple of Expr
@@ -62,6 +63,7 @@ class Def:
     transposed: tuple[bool, ...] = ()
     loop: Loop | None = None
     arms: Arms | None = None
+    template: Template | None = None
 
     @property
     def label(self) -> str:
@@ -117,6 +119,10 @@ class Lowering:
         arms = op.branch(*types)
         if arms is not None:
             self._several(node, "branch", arms=arms)
+            return
+        template = op.template(*types)
+        if template is not None:
+            self._several(node, "template", template=template)
             return
         out = node.outputs[0]
         if len(node.outputs) == 1:

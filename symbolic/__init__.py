@@ -1,5 +1,5 @@
 """A symbolic graph compiler: expressions, their derivatives, and functions that compute them."""
-from symbolic import gradient
+from symbolic import gradient, random
 from symbolic.config import config
 from symbolic.forward import Rop
 from symbolic.function import Function, In, Out, function
@@ -15,4 +15,4 @@ from symbolic.types import TensorType
 
 __all__ = ["Apply", "Constant", "Function", "In", "Lop", "Op", "Out", "Rop", "SharedVariable", "TensorType", "Variable",
            "config", "constant", "foldl", "foldr", "function", "grad", "gradient", "hessian", "ifelse", "jacobian",
-           "loop", "map", "reduce", "scan", "scan_checkpoints", "shared", "subgraph_grad", "until"]
+           "loop", "map", "random", "reduce", "scan", "scan_checkpoints", "shared", "subgraph_grad", "until"]

@@ -53,6 +53,10 @@ class IndexOutOfBounds(SymbolicError, IndexError):
     """An index outside its axis."""
 
 
+class ParameterError(SymbolicError, ValueError):
+    """A parameter of a distribution outside its range."""
+
+
 class CompileError(SymbolicError, RuntimeError):
     """The C compiler refused a program."""
 

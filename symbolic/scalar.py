@@ -204,7 +204,7 @@ def _libm(name: str, numpy: Callable, cost: int = 20, c: str | None = None, cplx
 def _philox(word: int) -> Atom:
     """Return the atom for a word of a random block; its arguments are the counter's four words and the key's two."""
     return Atom(f"philox{word}", 6, lambda *counter_and_key: philox4x32(*counter_and_key)[word],
-                "sym_philox({0}, {1}, {2}, {3}, {4}, {5}, %d)" % word, cost=80)
+                f"sym_philox({{0}}, {{1}}, {{2}}, {{3}}, {{4}}, {{5}}, {word})", cost=80)
 
 
 _ATOM_ROWS = (

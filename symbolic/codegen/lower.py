@@ -161,7 +161,7 @@ class Lowering:
             if n.op == "load":
                 v = inputs[n.arg]
                 if not args and (v in self.extents.value or isinstance(v, Constant)):
-                    return self.extents.scalar(v)
+                    return self.extents.find(self.extents.scalar(v))  # it may be an extent, by the name that others have
                 if isinstance(v, Constant) and v.data.size == 1:
                     return const(v.data.reshape(()), v.dtype)
                 return load(self.get(v).id, args, n.dtype)

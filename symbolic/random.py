@@ -18,9 +18,12 @@ from symbolic.ops.random_continuous import (
     uniform,
     weibull,
 )
+from symbolic.ops.random_counts import binomial, negative_binomial, poisson
 from symbolic.ops.random_discrete import bernoulli, bits, geometric, integers, random_integers
+from symbolic.ops.random_gamma import beta, chisquare, dirichlet, gamma, student_t
 from symbolic.ops.random_key import fold_in, key, next_key, split
 
-__all__ = ["bernoulli", "bits", "cauchy", "exponential", "fold_in", "geometric", "gumbel", "integers", "key", "laplace",
-           "logistic", "lognormal", "next_key", "normal", "pareto", "random_integers", "rayleigh", "split",
-           "truncated_normal", "uniform", "weibull"]
+__all__ = ["bernoulli", "beta", "binomial", "bits", "cauchy", "chisquare", "dirichlet", "exponential", "fold_in",
+           "gamma", "geometric", "gumbel", "integers", "key", "laplace", "logistic", "lognormal",
+           "negative_binomial", "next_key", "normal", "pareto", "poisson", "random_integers", "rayleigh", "split",
+           "student_t", "truncated_normal", "uniform", "weibull"]

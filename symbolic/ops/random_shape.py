@@ -153,6 +153,13 @@ def fitted_all(parameters: Sequence[Variable], sizes: Sequence[Variable], op: st
     return [fitted(p, sizes, op, n) for p, n in zip(parameters, names, strict=True)]
 
 
+def float64_sample(op: str, size: Any, ndim: int | None, parameters: dict[str, Any]) -> tuple[list[Variable], list[Variable]]:
+    """Return the extents of a sample and its parameters as float64."""
+    given = [parameter(v, "float64", op, name) for name, v in parameters.items()]
+    sizes = sample_extents(size, ndim, given, op)
+    return sizes, fitted_all(given, sizes, op, list(parameters))
+
+
 class Require(Op):
     """A value, for which a condition must hold everywhere when it is computed.
 

@@ -168,10 +168,10 @@ def binomial(key: Any, size: Any = None, n: Any = 1, p: Any = 0.5, ndim: int | N
     sizes, (count, chance) = float64_sample("binomial", size, ndim, {"n": n, "p": p})
     count = require("binomial", "n must be from 0 to 1e15", lambda x: (x >= 0) & (x <= 1e15), count)
     chance = require("binomial", "p must be from 0 to 1", inside, chance)
-    return cast_to(cast_to(_binomial(as_key(key, "binomial"), sizes, floor(count), chance), "int64"), out)
+    return cast_to(cast_to(binomial_counts(as_key(key, "binomial"), sizes, floor(count), chance), "int64"), out)
 
 
-def _binomial(key: Variable, sizes: list[Variable], n: Variable, p: Variable) -> Variable:
+def binomial_counts(key: Variable, sizes: list[Variable], n: Variable, p: Variable) -> Variable:
     """Return counts of successes, float64."""
     flip = gt(p, 0.5)
     rare = switch(flip, 1.0 - p, p)  # type: ignore[operator]

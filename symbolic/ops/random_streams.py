@@ -1,6 +1,7 @@
 """Streams: states of random numbers in shared variables, so that each call of a function draws new ones."""
 from __future__ import annotations
 
+import functools
 import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,8 +10,26 @@ import numpy as np
 
 from symbolic import errors
 from symbolic.graph import Variable
-from symbolic.ops import random_continuous as continuous
+from symbolic.ops.random_choice import categorical, choice, multinomial
+from symbolic.ops.random_continuous import (
+    cauchy,
+    exponential,
+    gumbel,
+    laplace,
+    logistic,
+    lognormal,
+    normal,
+    pareto,
+    rayleigh,
+    truncated_normal,
+    uniform,
+    weibull,
+)
+from symbolic.ops.random_counts import binomial, negative_binomial, poisson
+from symbolic.ops.random_discrete import bernoulli, bits, geometric, integers, random_integers
+from symbolic.ops.random_gamma import beta, chisquare, dirichlet, gamma, student_t
 from symbolic.ops.random_key import KEY, key_value, next_key
+from symbolic.ops.random_order import permutation, shuffle, shuffle_row_elements
 from symbolic.shared import Container, SharedVariable
 from symbolic.source import caller
 
@@ -107,12 +126,6 @@ class RandomStreams:
     def _first_state(self, seed: int, k: int) -> np.ndarray:
         return key_value(seed, k)
 
-    def _state(self) -> SharedVariable:
-        k = len(self._states)
-        state = SharedVariable(KEY, Container(self._first_state(self.default_instance_seed, k)), f"random state {k}")
-        self._states.append(state)
-        return state
-
     def gen(self, make: Callable[..., Variable], *args: Any, **kwargs: Any) -> Variable:
         """Return ``make(key, *args, **kwargs)`` with a state of its own as key.
 
@@ -136,17 +149,20 @@ class RandomStreams:
     def __iter__(self) -> Iterator[Any]:
         raise TypeError("RandomStreams isn't a sequence; call one of its methods")
 
-    # ------------------------------------------------------------------------------------------ real numbers
 
-    def uniform(self, size: Any = None, low: Any = 0.0, high: Any = 1.0, ndim: int | None = None, dtype: Any = None) -> Variable:
-        """Return numbers uniform in ``[low, high)``; see :func:`symbolic.random.uniform`."""
-        return self.gen(continuous.uniform, size, low, high, ndim, dtype)
+def _method(make: Callable[..., Variable]) -> Callable[..., Variable]:
+    @functools.wraps(make)
+    def method(self: RandomStreams, *args: Any, **kwargs: Any) -> Variable:
+        return self.gen(make, *args, **kwargs)
 
-    def normal(self, size: Any = None, avg: Any = 0.0, std: Any = 1.0, ndim: int | None = None, dtype: Any = None) -> Variable:
-        """Return normal numbers; see :func:`symbolic.random.normal`."""
-        return self.gen(continuous.normal, size, avg, std, ndim, dtype)
+    # the signature that a bound method shows is that of `make` without the key
+    method.__qualname__ = f"RandomStreams.{make.__name__}"
+    return method
 
-    def truncated_normal(self, size: Any = None, avg: Any = 0.0, std: Any = 1.0, ndim: int | None = None, dtype: Any = None,
-                         low: Any = -2.0, high: Any = 2.0) -> Variable:
-        """Return normal numbers within `low` and `high` deviations; see :func:`symbolic.random.truncated_normal`."""
-        return self.gen(continuous.truncated_normal, size, avg, std, ndim, dtype, low, high)
+
+for _make in (
+    bernoulli, beta, binomial, bits, categorical, cauchy, chisquare, choice, dirichlet, exponential, gamma, geometric, gumbel,
+    integers, laplace, logistic, lognormal, multinomial, negative_binomial, normal, pareto, permutation, poisson,
+    random_integers, rayleigh, shuffle, shuffle_row_elements, student_t, truncated_normal, uniform, weibull,
+):
+    setattr(RandomStreams, _make.__name__, _method(_make))

@@ -205,6 +205,8 @@ class Op:
     __props__: tuple[str, ...] = ()
     #: Input whose memory the only output shares, in the same order (reshape); None for other ops.
     view_of: int | None = None
+    #: Input to which the (only) result adds, whatever it is: f(x, y) = x + f(0, y); None for other ops.
+    adds_to: int | None = None
     #: Name of the library routine that computes it (``"gemm"``), which `lower` knows how to call.
     extern: str | None = None
     #: Whether inlining into every reader is free: indices change, no arithmetic.

@@ -9,7 +9,7 @@ import numpy as np
 
 from symbolic import errors
 from symbolic.branch import Path, common, literal, paths
-from symbolic.graph import Apply, Op, Variable, as_tensor_variable, constant, describe, toposort
+from symbolic.graph import Apply, Constant, Op, Variable, as_tensor_variable, constant, describe, toposort
 from symbolic.nullgrad import DisconnectedType, is_null
 from symbolic.source import caller
 from symbolic.types import TensorType, is_complex, is_discrete
@@ -191,14 +191,14 @@ class _Terms:
         condition, side = more[0]
         pair = self.waiting.setdefault(x, {}).setdefault(condition, [None, None])
         before = pair[side]
-        pair[side] = g if before is None else before + g  # type: ignore[operator]
+        pair[side] = g if before is None else accumulated(before, g)
 
     def _sum(self, x: Variable, g: Variable) -> None:
         before = self.sums.get(x)
         if before is None or is_null(g):
             self.sums[x] = g
         elif not is_null(before):
-            self.sums[x] = before + g  # type: ignore[operator]
+            self.sums[x] = accumulated(before, g)
 
     def get(self, v: Variable) -> Variable | None:
         """Return the cotangent of `v`, which holds where `v` is needed."""
@@ -214,6 +214,33 @@ class _Terms:
             for condition, side in reversed(self.path(v.owner)):
                 g = _chosen(condition, side, g, v)
         return g
+
+
+def accumulated(total: Variable, g: Variable) -> Variable:
+    """Return the sum of two cotangents of one variable.
+
+    What was added to zeros, a gradient of rows of a table or of a slice, is added to `total` instead: its zeros, and the
+    passes over all of them, needn't be.
+    """
+    chain: list[Apply] = []
+    v = g
+    while v.owner is not None and v.owner.op.adds_to == 0:
+        chain.append(v.owner)
+        v = v.owner.inputs[0]
+    if not chain:
+        return total + g  # type: ignore[operator]
+    out = total if _is_zeros(v) else total + v  # type: ignore[operator]
+    for node in reversed(chain):
+        out = node.op(out, *node.inputs[1:])
+    return out
+
+
+def _is_zeros(v: Variable) -> bool:
+    """Whether `v` is what :func:`zeros_of` makes."""
+    if v.owner is None or v.owner.op.name != "second" or not v.owner.op.stable:
+        return False
+    fill = v.owner.inputs[1]
+    return isinstance(fill, Constant) and not fill.data.any()
 
 
 def _chosen(condition: Variable, side: bool, g: Variable, like: Variable) -> Variable:

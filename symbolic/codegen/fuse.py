@@ -95,7 +95,7 @@ class Fusion:
             for k in d.inputs:
                 p = self.defs[k]
                 flipped = (k in self.maps and len(p.kept) == 2 and p.body is not None and p.body.op == "load"
-                           and [a.arg for a in p.body.args if a.op == "sym"] == list(p.kept[::-1]))
+                           and [a.arg if a.op == "sym" else None for a in p.body.args] == list(p.kept[::-1]))
                 sources.append(p.body.arg if flipped and p.body is not None else k)
                 flags.append(flipped)
             d.inputs, d.transposed = tuple(sources), tuple(flags)

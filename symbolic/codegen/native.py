@@ -35,6 +35,8 @@ from symbolic.source import SourceLoc
 
 #: characters of kernels from which a second compiler process pays
 WORTH_A_UNIT = 4_000
+#: how often idle threads of OpenMP look for work before they sleep: 20 to 140 cycles each
+SPINS = "10000"
 _entry: list[Any] = []
 _loading = threading.RLock()
 _log = logging.getLogger("symbolic")
@@ -144,16 +146,17 @@ def load(path: str, symbol: str, shared: bool) -> int:
     """Return the address of a symbol of a library.
 
     The first one with a parallel loop brings libgomp along, whose idle threads by default spin for milliseconds after
-    each loop: that takes the core from OpenBLAS's threads and made a training step on two cores 45 times slower. So
-    they are told to sleep, unless the user has said otherwise. libgomp reads this while it is loaded, and never again.
+    each loop: that takes the core from other libraries' threads and made a training step on two cores 45 times slower.
+    So they spin but for some 200 us, from one loop to the next, unless the user has said otherwise. libgomp reads this
+    while it is loaded, and never again.
     """
     if "OMP_WAIT_POLICY" in os.environ or "GOMP_SPINCOUNT" in os.environ:
         return _entry[0].load(path, symbol, shared)
-    os.environ["OMP_WAIT_POLICY"] = "passive"
+    os.environ["GOMP_SPINCOUNT"] = SPINS
     try:
         return _entry[0].load(path, symbol, shared)
     finally:
-        del os.environ["OMP_WAIT_POLICY"]
+        del os.environ["GOMP_SPINCOUNT"]
 
 
 def _compile(graph: FunctionGraph, updated: Sequence[int], title: str, loc: SourceLoc | None, compiler: Compiler,

@@ -56,6 +56,7 @@ class Program:
     inplace: tuple[bool, ...] = ()
     steps: list[KernelText] = field(default_factory=list)
     loops: list[str] = field(default_factory=list)
+    openmp: bool = True
 
     def source(self, kernels: Sequence[KernelText] | None = None, run: bool = True) -> str:
         """Return a translation unit: the prelude, `kernels` (default all) and, with `run`, ``symbolic_run``."""
@@ -67,7 +68,7 @@ class Program:
         return _template().render(
             title=self.title.replace("*/", "* /"), prelude=prelude(text), kernels=here, elsewhere=elsewhere,
             body=self.body if run else None, steps=self.steps, loops=self.loops, long=len(self.body) > LONG,
-            multiplies="multiply(" in text, threshold=config.openmp_threshold)
+            multiplies="multiply(" in text, openmp=self.openmp, threshold=config.openmp_threshold)
 
 
 def write(lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], title: str, updated: Sequence[int] = (),
@@ -89,7 +90,7 @@ def write(lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], title: st
                           tuple(dict.fromkeys(notes))) for text, (name, notes) in unit.texts.items()]
     steps = [KernelText(name, "", text.replace("void KERNEL(", f"static inline void {name}(").replace("KERNEL", name),
                         tuple(dict.fromkeys(notes))) for text, (name, notes) in unit.inner.items()]
-    return Program(title, kernels, w.lines, unit.constants, unit.failures, w.plan.inplace, steps, unit.loops)
+    return Program(title, kernels, w.lines, unit.constants, unit.failures, w.plan.inplace, steps, unit.loops, openmp)
 
 
 def _prototype(text: str) -> str:

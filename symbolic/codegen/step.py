@@ -45,6 +45,8 @@ class LoopWriter(Writer):
     """
 
     name = ""
+    #: less than elsewhere: between steps threads stay awake
+    product_worth = 4e5
     parameters: tuple[str, ...] = ("symbolic_runtime *rt", "const symbolic_array *constants", "int64_t steps",
                                    "const symbolic_array *in", "void *const *out")
 

@@ -71,6 +71,9 @@ class Unit:
 class Writer:
     """Writes ``symbolic_run`` for one fused graph."""
 
+    #: multiplications from which a product is worth threads that may be asleep (some 50 us)
+    product_worth = 2e6
+
     def __init__(self, lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], updated: Sequence[int], unit: Unit
                  ) -> None:
         self.lowering, self.fusion, self.unit = lowering, fusion, unit
@@ -324,7 +327,7 @@ class Writer:
         h = [self.host(e) for e in (m, n, k)]
         self.lines.append(f"/* {comment(d)} */")
         self.lines += broken("multiply(", ["rt", f"'{BLAS_TYPES[d.dtype]}'", str(int(ta)), str(int(tb)), *h, f"p{a.id}",
-                                           f"p{b.id}", f"p{d.id}"], ");")
+                                           f"p{b.id}", f"p{d.id}", f"{self.product_worth:.0e}"], ");")
 
     def _results(self, d: Def) -> set[int]:
         """Find memory for the results of a loop or a branch that somebody reads, and return their places."""

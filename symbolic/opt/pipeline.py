@@ -7,6 +7,7 @@ from symbolic.ops.scan import Scan
 from symbolic.opt.branch import sink_branches
 from symbolic.opt.rebuild import Rebuilt
 from symbolic.opt.scan import merge_loops
+from symbolic.opt.scan_invariants import hoist_invariants
 from symbolic.opt.scan_products import pull_products
 
 
@@ -14,6 +15,7 @@ def optimised(graph: FunctionGraph) -> FunctionGraph:
     """Return a graph that computes the same as `graph`, faster."""
     graph = merge_loops(graph)
     graph = pull_products(graph)
+    graph = hoist_invariants(graph)
     graph = _inside_loops(graph)
     return sink_branches(graph, optimised)
 

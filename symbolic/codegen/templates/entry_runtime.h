@@ -15,6 +15,7 @@ typedef struct {
     PyThreadState *released; /* set while the GIL is released */
     int failed;              /* a request of the program failed and left an error set */
     int n_owned;
+    int alone;             /* threads for products, while BLAS uses but one; 0: it does as it likes */
     size_t spare_bytes;    /* of spares that this call took from storages */
     symbolic_array *table; /* inputs, shared, constants */
     PyArrayObject **slots; /* outputs, then updates; NULL until the program asks for them */
@@ -45,6 +46,14 @@ static void rt_begin(symbolic_runtime *rt, double work)
     call *c = (call *)rt;
     if (work >= RELEASE_GIL_FROM && !c->released)
         c->released = PyEval_SaveThread();
+}
+
+static int rt_product_threads(symbolic_runtime *rt)
+{
+    call *c = (call *)rt;
+    if (!c->alone && rt->threads > 1)
+        c->alone = blas_claim(rt->threads);
+    return c->alone ? c->alone : 1;
 }
 
 static void *rt_scratch(symbolic_runtime *rt, double bytes)

@@ -30,6 +30,8 @@ struct symbolic_runtime {
     /* Row-major C = alpha*op(A)*op(B) + beta*C; type is one of 'f','d','c','z'; alpha and beta point to that type. */
     void (*gemm)(char type, int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const void *alpha,
                  const void *a, int64_t lda, const void *b, int64_t ldb, const void *beta, void *c, int64_t ldc);
+    /* Threads among which the program may share out a product: from now on BLAS itself uses one. 1: BLAS does as it likes. */
+    int (*product_threads)(symbolic_runtime *rt);
     /* Scratch memory taken between a mark and its release is free again: what one step of a loop used. */
     symbolic_mark (*mark)(symbolic_runtime *rt);
     void (*release)(symbolic_runtime *rt, symbolic_mark to);

@@ -16,8 +16,6 @@ def position(indices: Sequence[Expr], extents: Sequence[Expr]) -> Expr:
     """Return the position in C order of the element at `indices`."""
     flat: Expr = const(0, "int64")
     for i, n in zip(indices, extents, strict=True):
-        if n.op == "const" and n.arg == 1:
-            continue
         flat = flat * n + i
     return flat
 

@@ -11,7 +11,7 @@ from symbolic.ops.elementwise import cast_to
 from symbolic.ops.functions import and_, ceil, eq, log, log1p, lt, maximum, neg, right_shift, switch
 from symbolic.ops.random_draw import draw
 from symbolic.ops.random_key import as_key, fold_in
-from symbolic.ops.random_shape import fitted_all, integer_dtype, parameter, require, sample_extents
+from symbolic.ops.random_shape import converted, fitted_all, integer_dtype, parameter, require, sample_extents
 from symbolic.source import caller
 from symbolic.types import is_discrete
 
@@ -116,10 +116,9 @@ def _integers(op: str, key: Any, size: Any, low: Any, high: Any, ndim: int | Non
     narrow = all(_fits(v) for v in bounds)
     a, b = fitted_all(bounds, sizes, op, ["low", "high"])
     wide = "uint64" if "uint64" in (a.dtype, b.dtype) else "int64"
-    a, b = cast_to(a, wide), cast_to(b, wide)
-    if isinstance(a, Constant) and isinstance(b, Constant) or wide == "int64" or all(v.dtype == "uint64" for v in bounds):
-        b = require(op, "high is below low" if last else "high isn't above low",
-                    (lambda high, low: low <= high) if last else (lambda high, low: low < high), b, a)
+    a, b = converted(a, wide), converted(b, wide)
+    b = require(op, "high is below low" if last else "high isn't above low",
+                (lambda high, low: low <= high) if last else (lambda high, low: low < high), b, a)
     start = cast_to(a, "uint64")
     span = cast_to(b, "uint64") - start + np.uint64(last)  # type: ignore[operator]
     made = start + _below(as_key(key, op), sizes, span, narrow)  # type: ignore[operator]

@@ -67,6 +67,11 @@ def parameter(value: Any, dtype: str, op: str, name: str) -> Variable:
     return cast_to(v, dtype)
 
 
+def converted(v: Variable, dtype: str) -> Variable:
+    """Return `v` in a dtype; a constant stays one."""
+    return constant(v.data.astype(dtype)) if isinstance(v, Constant) else cast_to(v, dtype)
+
+
 def as_array(value: Any, dtype: str) -> Any:
     """Return Python numbers as an array of `dtype`."""
     return constant(value, dtype=dtype).data

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from symbolic.fgraph import FunctionGraph, capture
-from symbolic.graph import Apply, Constant, Variable, clone_replace
+from symbolic.graph import Apply, Variable, clone_replace
 from symbolic.loop import element
 from symbolic.ops.elementwise import Elementwise
 from symbolic.ops.extents import extents

@@ -115,7 +115,7 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | None = None
             raise errors.MissingInputError(errors.message(
                 "function", f"the graph needs {describe(v)}, which isn't among the inputs", (), v.loc or loc,
                 "add it to the inputs, or replace it with givens"))
-    _check_used(ins, used, on_unused_input or config.on_unused_input)
+    _check_used(ins, [*used, *leaves], on_unused_input or config.on_unused_input)
     shareds = [v for v in leaves if isinstance(v, SharedVariable)]
     shareds += [s for s, _ in pairs if s not in shareds]
     label = name or (f"{loc.file.rsplit('/', 1)[-1]}:{loc.line}" if loc else "function")

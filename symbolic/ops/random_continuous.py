@@ -12,6 +12,7 @@ from symbolic.ops.functions import (
     erfc,
     erfcinv,
     exp,
+    gt,
     log,
     log1p,
     lt,
@@ -220,7 +221,8 @@ def truncated_normal(key: Any, size: Any = None, avg: Any = 0.0, std: Any = 1.0,
         near, far = switch(flip, neg(high), low), switch(flip, neg(low), high)
         # what lies beyond the bounds, twice; erfc keeps its digits to the right
         p, q = erfc(near / _SQRT2), erfc(far / _SQRT2)  # type: ignore[operator]
-        z = clip(_SQRT2 * erfcinv(p + (q - p) * u), near, far)  # type: ignore[operator]
+        inside = clip(_SQRT2 * erfcinv(p + (q - p) * u), near, far)  # type: ignore[operator]
+        z = switch(gt(p, 0.0), inside, near)
         return _scaled(switch(flip, neg(z), z), avg, std)
 
     return _with("open", "truncated_normal", key, size, {"avg": avg, "std": std, "low": low, "high": high}, ndim, dtype,

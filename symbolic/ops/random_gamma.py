@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from symbolic.graph import Variable
 from symbolic.ops.elementwise import cast_to
 from symbolic.ops.functions import (
@@ -48,7 +50,7 @@ def log_gamma(key: Variable, sizes: list[Variable], shape: Variable) -> Variable
     x = disconnected_grad(accepted(fold_in(key, 0), sizes, never, propose))
     value = log(d) + 3.0 * log1p(c * x)  # type: ignore[operator]
     power = switch(small, log(draw("fraction", fold_in(key, 1), sizes, "float64")) / shape, 0.0)
-    return value + power
+    return switch(gt(shape, 0.0), value + power, np.nan)
 
 
 def gamma(key: Any, size: Any = None, shape: Any = 1.0, scale: Any = 1.0, ndim: int | None = None, dtype: Any = None

@@ -18,6 +18,7 @@ from symbolic.ops.random_key import as_key
 from symbolic.ops.random_shape import integer_dtype, require, sample_extents
 from symbolic.ops.reduce import sum as sum_of
 from symbolic.ops.scan_views import loop
+from symbolic.ops.scatter import set_subtensor
 from symbolic.ops.shape import dimshuffle, reshape
 from symbolic.scalar import Expr, IndexLambda, axis, binary, const, dim, load
 from symbolic.source import caller
@@ -83,8 +84,7 @@ def ordered(keys: Variable) -> Variable:
         steps = levels_ * (levels_ + 1) // 2  # type: ignore[operator]
     at = dimshuffle(arange(width), "x", 0)
     spread = [rows, width]
-    source = switch(lt(arange(width), n), arange(width), 0)
-    padded = switch(alloc(lt(at, n), *spread), getitem(keys, (slice(None), source)), last)
+    padded = set_subtensor(getitem(alloc(last, *spread), (slice(None), slice(None, n))), keys)
     blocks, distances = _network(_LONGEST if not isinstance(n, Constant) else levels)
 
     def step(carry: tuple[Variable, Variable], stage: tuple[Variable, Variable]) -> tuple[tuple[Variable, Variable], None]:

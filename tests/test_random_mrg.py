@@ -107,7 +107,8 @@ def test_distributions():
     p = np.array([0.2, 0.0, 0.5, 0.3])
     table = np.tile(p, (6000, 1))
     outs = {"uniform": rng.uniform((n,), 2.0, 5.0), "u32": rng.uniform((6000,), dtype="float32"),
-            "normal": rng.normal((n,), 1.0, 2.0), "odd": rng.normal((3, 3, 667), 1, 2, dtype="float32"), "truncated": rng.truncated_normal((n,), 1.0, 2.0),
+            "normal": rng.normal((n,), 1.0, 2.0), "odd": rng.normal((3, 3, 667), 1, 2, dtype="float32"),
+            "truncated": rng.truncated_normal((n,), 1.0, 2.0),
             "bernoulli": rng.binomial((n,), 1, 0.3, dtype="float32"), "binomial": rng.binomial((n,), 10, 0.3),
             "one": rng.multinomial(pvals=table), "ten": rng.multinomial(n=10, pvals=table, dtype="int32"),
             "pairs": rng.multinomial_wo_replacement(n=2, pvals=table), "three": rng.choice(3, p=table),

@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 
 import numpy as np
 import pytest
 from scipy import stats
 
+import lasagne_like as lasagne
 import symbolic
 import symbolic.tensor as T
 from symbolic import random
@@ -129,8 +131,6 @@ def test_dtypes(floatX):
 
 
 def test_every_method_has_the_signature_of_its_function():
-    import inspect
-
     for name in random.__all__:
         if name in ("key", "next_key", "fold_in", "split", "choice_of_rows"):
             continue
@@ -389,3 +389,20 @@ def test_gibbs_chain():
     a, b = f(), f()
     assert set(np.unique(a)) == {0, 1} and (a != b).any() and (chain.get_value() == b[-1]).all()
     assert all((a[k] != a[k + 1]).any() for k in range(4))
+
+
+def test_the_generator_of_networks():
+    before = lasagne.random.get_rng()
+    try:
+        for make in (np.random.RandomState, np.random.default_rng):
+            found = []
+            for _ in range(2):
+                lasagne.random.set_rng(make(5))
+                found.append((lasagne.random.new_seed(), lasagne.init.GlorotUniform()((3, 4))))
+            assert found[0][0] == found[1][0] and 0 < found[0][0] < 2147462579
+            np.testing.assert_array_equal(found[0][1], found[1][1])
+            MRG_RandomStreams(found[0][0])
+        with pytest.raises(TypeError, match="expected numpy.random, a RandomState or a Generator, got 5"):
+            lasagne.random.set_rng(5)
+    finally:
+        lasagne.random.set_rng(before)

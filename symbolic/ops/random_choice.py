@@ -77,7 +77,7 @@ class Search(Op):
 def running_sum(p: Variable) -> Variable:
     """Return sums along the last axis, up to and with each element."""
     front = dimshuffle(p, p.ndim - 1, *range(p.ndim - 1))
-    _, sums = loop(lambda total, x: (total + x, total + x), getitem(front * 0.0, slice(0, 1)).sum(axis=0), front, name="sums")
+    _, sums = loop(lambda total, x: (total + x, total + x), sum_of(getitem(front, slice(0, 0)), axis=0), front, name="sums")
     return dimshuffle(sums, *range(1, p.ndim), 0)
 
 

@@ -248,5 +248,5 @@ def key_value(seed: int, stream: int) -> np.ndarray:
     (4,)
     """
     low, high = stream & 0xFFFFFFFF, stream >> 32 & 0x1FFFFFFF | _FOLDED
-    words = philox4x32(*(np.uint32(w) for w in (low, high, 0, 0, seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF)))
+    words = philox4x32(*(np.asarray(w, "uint64") for w in (low, high, 0, 0, seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF)))
     return np.array(words, "uint32")

@@ -316,6 +316,10 @@ class Op:
         """Return the :class:`symbolic.branch.Arms` that it computes one of, for operands of `types`; None if it is none."""
         return None
 
+    def template(self, *types: TensorType) -> Any:
+        """Return the :class:`symbolic.template.Template` that computes it for operands of `types`; None if it has none."""
+        return None
+
     def batch(self, node: Apply, inputs: Sequence[Variable], flags: Sequence[bool]) -> Any:
         """Return the results for `inputs`, of which those flagged have one more axis in front, and which results have it.
 

@@ -141,7 +141,7 @@ class Fusion:
             for o in self.operands(d):
                 self.clients.setdefault(o, []).append(k)
                 stack.append(o)
-            if d.kind in ("gemm", "python", "loop", "branch"):
+            if d.kind in ("gemm", "python", "loop", "branch", "template"):
                 self.stored.update(d.inputs)
             if d.base is not None:
                 self.stored.add(d.base)

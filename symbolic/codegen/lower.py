@@ -14,7 +14,8 @@ from symbolic.fgraph import FunctionGraph
 from symbolic.graph import Apply, Constant, Variable, describe
 from symbolic.infer import Extents
 from symbolic.loop import Loop
-from symbolic.scalar import Check, Expr, IndexLambda, Part, Scatter, const, load, substitute, sym
+from symbolic.scalar import Check, Expr, IndexLambda, Part, Scatter, const, load, substitute, sym, toposort
+from symbolic.template import Template
 
 #: dtypes a BLAS knows, with the letter of their routines
 BLAS_TYPES = {"float32": "f", "float64": "d", "complex64": "c", "complex128": "z"}
@@ -28,9 +29,9 @@ class Def:
     ----------
     id : int
     kind : str
-        ``input``, ``const``, ``map``, ``reduce``, ``scatter``, ``view``, ``gemm``, ``check``, ``loop``, ``branch`` or
-        ``python`` (steps that compute several values), ``result`` (one of them), ``opaque`` (one of a shape that
-        is known only then) and ``extent`` (of such a one).
+        ``input``, ``const``, ``map``, ``reduce``, ``scatter``, ``view``, ``gemm``, ``check``, ``loop``, ``branch``,
+        ``template`` or ``python`` (steps that compute several values), ``result`` (one of them), ``opaque`` (one of a
+        shape that is known only then) and ``extent`` (of such a one).
     axes : tuple of str
         Loop indices in the order data is walked (map: the output's axes; reduce: as its operand is stored).
     domain : tuple of Expr
@@ -62,6 +63,7 @@ class Def:
     transposed: tuple[bool, ...] = ()
     loop: Loop | None = None
     arms: Arms | None = None
+    template: Template | None = None
 
     @property
     def label(self) -> str:
@@ -118,6 +120,10 @@ class Lowering:
         if arms is not None:
             self._several(node, "branch", arms=arms)
             return
+        template = op.template(*types)
+        if template is not None:
+            self._several(node, "template", template=template)
+            return
         out = node.outputs[0]
         if len(node.outputs) == 1:
             if out in self.extents.value and out.ndim == 0:
@@ -170,13 +176,20 @@ class Lowering:
             if n.op == "load":
                 v = inputs[n.arg]
                 if not args and (v in self.extents.value or isinstance(v, Constant)):
-                    return self.extents.scalar(v)
+                    return self._by_other_name(self.extents.scalar(v))
                 if isinstance(v, Constant) and v.data.size == 1:
                     return const(v.data.reshape(()), v.dtype)
                 return load(self.get(v).id, args, n.dtype)
             return None
 
         return substitute([e], replace)[0]
+
+    def _by_other_name(self, e: Expr) -> Expr:
+        """Return a scalar that is an extent too, as that extent is written where it is computed by now."""
+        found = self.extents.find(e)
+        if all(v in self.by_variable for n in toposort([found]) if n.op == "load" and isinstance(v := n.arg, Variable)):
+            return found
+        return e
 
     def host(self, e: Expr) -> Expr:
         """Return an extent with the run-time values it reads naming Defs."""

@@ -72,7 +72,7 @@ def code_version() -> str:
     root = Path(__file__).parent.parent
     digest = sha256()
     for path in sorted([*root.glob("*.py"), *root.glob("ops/*.py"), *root.glob("opt/*.py"), *root.glob("codegen/*.py"),
-                        *root.glob("codegen/templates/*")]):
+                        *root.glob("codegen/templates/*.*"), *root.glob("codegen/templates/ops/*")]):
         info = path.stat()
         digest.update(f"{path.name} {info.st_size} {info.st_mtime_ns}\n".encode())
     return digest.hexdigest()

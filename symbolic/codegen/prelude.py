@@ -47,7 +47,7 @@ def prelude(text: str) -> str:
         includes.append("math.h")
     if "bool" in text or "true" in text or "false" in text:
         includes.append("stdbool.h")
-    if "memcpy" in text:
+    if re.search(r"\bmem(cpy|set|move)\(|\bsize_t\b", text):
         includes.append("string.h")
     lines = [f"#include <{name}>" for name in sorted(includes)]
     sections = [body.strip("\n") for pattern, body in _SECTIONS if re.search(pattern, text)]

@@ -21,6 +21,7 @@ from symbolic.errors import NotSupported
 from symbolic.infer import Guard
 from symbolic.scalar import Expr, const
 from symbolic.scalar import toposort as expr_toposort
+from symbolic.template import Template
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,11 @@ class Unit:
     inner : dict
         The same for kernels of loops, which are compiled where they are called.
     loops : list of str
-        Functions of loops and arms, each before it is called.
+        Functions of loops, arms and templates, each before it is called.
+    write_template : callable
+        Renders a template under the name of a function.
+    templates : dict
+        Of a template's name and fields: the name of its function.
     python : list of Apply
         What Python computes, by the number of its call.
     """
@@ -63,12 +68,14 @@ class Unit:
     identity: str
     write_loop: Callable[[Unit, Def, set[int]], str]
     write_arm: Callable[[Unit, Def, bool, set[int], set[int]], str]
+    write_template: Callable[[Template, str], str]
     failures: list[Failure] = field(default_factory=list)
     constants: list[np.ndarray] = field(default_factory=list)
     texts: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
     inner: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
     loops: list[str] = field(default_factory=list)
     python: list[Any] = field(default_factory=list)
+    templates: dict[tuple, str] = field(default_factory=dict)
 
 
 class Writer:
@@ -236,6 +243,8 @@ class Writer:
             self._branch(d)
         elif d.kind == "python":
             self._python(d)
+        elif d.kind == "template":
+            self._template(d)
         else:
             raise NotSupported(f"the C target doesn't run {d.node.op if d.node else d.kind}")
 
@@ -362,9 +371,9 @@ class Writer:
             read.append(f"    p{extent}[0] = {result}.shape[{a}];")
         return declared, read
 
-    def _operands(self, d: Def, name: str) -> tuple[list[str], str]:
-        """Return the lines that hand the operands after the first to a loop or a branch, and what they are called."""
-        operands = [self.defs[k] for k in (d.inputs if d.kind == "python" else d.inputs[1:])]
+    def _operands(self, d: Def, name: str, first: int = 1) -> tuple[list[str], str]:
+        """Return the lines that hand the operands from `first` on to a step, and what they are called."""
+        operands = [self.defs[k] for k in d.inputs[first:]]
         shapes = [", ".join(self.host(e) for e in o.extents) for o in operands]
         given = [f"{{p{o.id}, " + (f"(const int64_t[]){{{text}}}}}" if text else "0}")
                  for o, text in zip(operands, shapes, strict=True)]
@@ -414,7 +423,7 @@ class Writer:
     def _python(self, d: Def) -> None:
         """Call Python; what it returns is copied to where it belongs, or to scratch memory if its shape wasn't known."""
         used = self._results(d)
-        lines, operands = self._operands(d, "python_in")
+        lines, operands = self._operands(d, "python_in", 0)
         made, after = [], []
         self.lines.append(f"/* {comment(d)} */")
         for n, k in enumerate(d.outputs):
@@ -431,6 +440,24 @@ class Writer:
         self.lines.append(f"    if (rt->python(rt, {len(self.unit.python)}, {operands}, python_out))")
         self.lines += ["        return -1;", *after, "}"]
         self.unit.python.append(d.node)
+
+    def _template(self, d: Def) -> None:
+        """Call the function of a template; what it takes of scratch memory is given back."""
+        assert d.template is not None
+        used, t = self._results(d), d.template
+        key = (t.name, t.fields)
+        if key not in self.unit.templates:
+            self.unit.templates[key] = f"{t.name}_{len(self.unit.templates) + 1}"
+            self.unit.loops.append(self.unit.write_template(t, self.unit.templates[key]))
+        lines, operands = self._operands(d, "template_in", 0)
+        self.lines += [f"{{ /* {comment(self.defs[d.outputs[min(used)]])} */", *lines]
+        out = [f"p{k}" if n in used else "0" for n, k in enumerate(d.outputs)]
+        self.lines += broken("    void *const template_out[] = {", out, "};")
+        self.lines += ["    const symbolic_mark before = rt->mark(rt);",
+                       f"    const int status = {self.unit.templates[key]}(rt, {operands}, template_out);",
+                       "    rt->release(rt, before);", "    if (status)"]
+        self.lines += [f"        return status < 0 ? -1 : {len(self.unit.failures)} + status;", "}"]
+        self.unit.failures += [Failure(text, error, d.node, 4) for error, text in t.failures]
 
     def _constants_name(self) -> str:
         return f"in + {len(self.lowering.graph.inputs)}"

@@ -46,6 +46,11 @@ struct symbolic_runtime {
     int64_t detail[4];
     /* Threads a parallel kernel may use. */
     int threads;
+    /* A Fortran routine of LAPACK, such as "dgetrf"; NULL where it isn't found. Arguments are pointers, then a size_t of 1
+       for each character argument. */
+    void *(*routine)(const char *name);
+    /* Bytes of its integers. */
+    int routine_integer;
 };
 
 /* 0: done. > 0: guard number code-1 failed, nothing was written to any input. -1: the host has set an error. */

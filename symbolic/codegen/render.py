@@ -7,12 +7,14 @@ from collections.abc import Iterable, Sequence
 from symbolic.codegen.kernel_ir import Accumulate, Finish, For, Init, Kernel, Let, Stmt, Store
 from symbolic.codegen.printer import CTYPES, literal, operation, parenthesised
 from symbolic.errors import NotSupported
-from symbolic.scalar import COMBINERS, Expr, const, cost, sym, toposort
+from symbolic.scalar import ATOMS, COMBINERS, Expr, const, cost, sym, toposort
 from symbolic.types import is_complex, is_float
 
 _INDENT = "    "
 #: instructions above which a value computed twice, or in a loop that doesn't change it, gets a name
 _WORTH_A_NAME = 4
+#: instructions from which an atom is a function, not an instruction of its own
+_FUNCTION = 10
 _OMP = {"add": "+", "mul": "*", "max": "max", "min": "min", "and": "&", "or": "|"}
 
 
@@ -29,6 +31,7 @@ class Renderer:
         self.lines: list[str] = []
         self.outlined: list[str] = []
         self.count = 0
+        self.vector = False  # whether a loop that is vectorised is being written
         self.written = {b.name for b in kernel.buffers if b.written}
         self.blocks: dict[str, str] = {}  # accumulators of many elements, with their dtypes
         self.lets: dict[str, str] = {}  # what is named outside of all loops, with its C type
@@ -127,7 +130,7 @@ class Renderer:
             elif n.op == "load":
                 done[n] = f"{n.arg}[{done[n.args[0]]}]"
             else:
-                done[n] = operation(n, [parenthesised(a, done[a]) for a in n.args])
+                done[n] = operation(n, [parenthesised(a, done[a]) for a in n.args], self.vector)
         return done[root]
 
     # ----------------------------------------------------------------------------------- statements
@@ -203,7 +206,9 @@ class Renderer:
         step = f"{s.axis}++" if s.step == 1 else f"{s.axis} += {s.step}"
         start, stop = self._expr(s.start, names), parenthesised(s.stop, self._expr(s.stop, names))
         self._emit(depth, f"for (int64_t {s.axis} = {start}; {s.axis} < {stop}; {step}) {{")
+        outer, self.vector = self.vector, s.simd
         self._block(s.body, depth + 1, names, bound | {s.axis})
+        self.vector = outer
         self._emit(depth, "}")
 
     def _pragma(self, s: For, depth: int) -> None:
@@ -216,7 +221,7 @@ class Renderer:
             if _guards_nan(combiner, dtype):
                 clauses += f" reduction(|:{acc}_nan)"
         if s.simd:
-            self._emit(depth, f"#pragma omp simd{clauses}")
+            self._emit(depth, f"#pragma omp simd{_lanes(s)}{clauses}")
 
     def _accumulator(self, name: str) -> str:
         stack: list[Stmt] = list(self.kernel.body)
@@ -232,6 +237,13 @@ class Renderer:
 def _guards_nan(combiner: str, dtype: str) -> bool:
     """Whether a maximum keeps nan aside: comparing with it in the loop would stop vectorisation."""
     return combiner in ("max", "min") and is_float(dtype)
+
+
+def _lanes(s: For) -> str:
+    """Return the clause that makes a loop with functions use the widest registers; others wait for memory anyway."""
+    found = {n.dtype for n in toposort(_values(s.body)) if n.op in ATOMS and ATOMS[n.op].cost >= _FUNCTION}
+    bits = 32 if "float32" in found else 64 if "float64" in found else 0
+    return f" simdlen(SYM_LANES_{bits})" if bits else ""
 
 
 def _is_call(n: Expr) -> bool:

@@ -57,19 +57,20 @@ class Renderer:
             arguments.append(name)
         name = f"KERNEL_part{len(self.outlined) or ''}"
         outer, self.lines = self.lines, []
-        step = const(s.step, "int64")
-        start, stop = (sym("begin"), sym("end")) if s.step == 1 else (sym("begin") * step, sym("end") * step)
-        if s.step != 1:
+        each = s.grain or s.step
+        grain = const(each, "int64")
+        start, stop = sym("begin") * grain, sym("end") * grain
+        if each != 1:
             stop = Expr("select", (Expr("lt", (stop, s.stop), None, "bool"), stop, s.stop), None, "int64")
         bounds = {n for n, _ in self.kernel.params} | set(self.lets) | {"begin", "end"}
-        body = For(s.axis, start, stop, s.body, "plain", s.step, s.reductions, s.simd)
+        body = For(s.axis, start, stop, s.body, "plain", s.step, s.reductions, s.simd, s.grain)
         kept, self.lets = self.lets, {}
         self._block([body], 1, {}, bounds)
         self.lets = kept
         head = signature("static __attribute__((noinline)) void", name, [*params, "int64_t begin", "int64_t end"])
         self.outlined.append(f"{head}\n{{\n" + "\n".join(self.lines) + "\n}\n\n")
         self.lines = outer
-        count = self._expr(s.stop, names) if s.step == 1 else f"({self._expr(s.stop, names)} + {s.step - 1}) / {s.step}"
+        count = self._expr(s.stop, names) if each == 1 else f"({self._expr(s.stop, names)} + {each - 1}) / {each}"
         many = "" if len(self.outlined) == 1 else len(self.outlined)
         self._emit(depth, f"const int64_t count{many} = {count};")
         self._emit(depth, "if (threads == 1) {")
@@ -202,9 +203,14 @@ class Renderer:
 
     def _for(self, s: For, depth: int, names: dict[Expr, str], bound: set[str]) -> None:
         self._bind(_values(s.body), depth, names, bound, hoisting=True)
+        end = s.stop
+        if s.grain:
+            end = sym(f"{s.axis}_stop")
+            self._emit(depth, f"const int64_t {end.arg} = {self._expr(s.stop, names)};")
+            bound.add(end.arg)
         self._pragma(s, depth)
         step = f"{s.axis}++" if s.step == 1 else f"{s.axis} += {s.step}"
-        start, stop = self._expr(s.start, names), parenthesised(s.stop, self._expr(s.stop, names))
+        start, stop = self._expr(s.start, names), parenthesised(end, self._expr(end, names))
         self._emit(depth, f"for (int64_t {s.axis} = {start}; {s.axis} < {stop}; {step}) {{")
         outer, self.vector = self.vector, s.simd
         self._block(s.body, depth + 1, names, bound | {s.axis})
@@ -240,8 +246,15 @@ def _guards_nan(combiner: str, dtype: str) -> bool:
 
 
 def _lanes(s: For) -> str:
-    """Return the clause that makes a loop with functions use the widest registers; others wait for memory anyway."""
-    found = {n.dtype for n in toposort(_values(s.body)) if n.op in ATOMS and ATOMS[n.op].cost >= _FUNCTION}
+    """Return the clause that makes a loop use the widest registers, if it has functions or waits for its own sums.
+
+    Other loops wait for memory anyway.
+    """
+    order = toposort(_values(s.body))
+    if s.reductions:
+        found = {n.dtype for n in order}
+    else:
+        found = {n.dtype for n in order if n.op in ATOMS and ATOMS[n.op].cost >= _FUNCTION}
     bits = 32 if "float32" in found else 64 if "float64" in found else 0
     return f" simdlen(SYM_LANES_{bits})" if bits else ""
 

@@ -381,16 +381,29 @@ def _fold_index(name: str, x: Expr, y: Expr) -> Expr | None:
         return const(True, "bool")
     elif name in ("lt", "ne") and x is y:
         return const(False, "bool")
-    elif name == "lt" and y.op == "const" and y.arg <= 0 and _is_extent(x):
+    elif name == "lt" and y.op == "const" and y.arg <= 0 and _never_negative(x):
         return const(False, "bool")
-    elif name == "le" and x.op == "const" and x.arg <= 0 and _is_extent(y):
+    elif name == "le" and x.op == "const" and x.arg <= 0 and _never_negative(y):
         return const(True, "bool")
+    elif name in ("eq", "ne"):
+        for a, b in ((x, y), (y, x)):
+            if a.op == "const" and a.arg < 0 and _never_negative(b):
+                return const(name == "ne", "bool")
     return None
 
 
-def _is_extent(e: Expr) -> bool:
-    """Whether a symbol is an extent (``d0_1`` of an op's input, ``x0_1`` of a graph's), which is never negative."""
-    return e.op == "sym" and e.arg[0] in "dx" and "_" in e.arg
+def _never_negative(e: Expr) -> bool:
+    """Whether an integer is an extent (``d0_1`` of an op's input, ``x0_1`` of a graph's), or made of such, keeping its sign."""
+    stack, steps = [e], 0
+    while stack:
+        n = stack.pop()
+        steps += 1
+        if n.op == "sym" and n.arg[0] in "dx" and "_" in n.arg or n.op == "const" and n.arg >= 0:
+            continue
+        if n.op not in ("add", "mul", "floordiv") or steps > 30:
+            return False
+        stack.extend(n.args)
+    return True
 
 
 def select(condition: Expr, x: Any, y: Any) -> Expr:

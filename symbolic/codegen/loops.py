@@ -15,8 +15,8 @@ PARTS = 64
 WORTH_PARTS = 16384
 #: columns that one pass of a reduction across rows accumulates: 16 KiB of float64, which stays in L1
 BLOCK = 2048
-#: columns that a thread gets at least: whole cache lines
-GRAIN = 64
+#: columns that a thread gets at least: a cache line of float32
+GRAIN = 16
 #: rows read at once, by the most that an element may cost: an accumulator is loaded and stored once for all of them
 ROWS = ((6, 8), (16, 4))
 

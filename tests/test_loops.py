@@ -8,7 +8,7 @@ import symbolic
 import symbolic.tensor as T
 from symbolic.config import config
 
-#: around 8 and 4 rows read at once, 16 columns as a thread's least share, 2048 columns a block
+#: around 4 and 2 rows read at once, 16 columns as a thread's least share, 2048 columns a block
 ROWS = (0, 1, 3, 4, 5, 7, 8, 9, 16, 23)
 COLUMNS = (1, 15, 16, 17, 33, 2047, 2048, 2049, 4112)
 

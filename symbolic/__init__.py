@@ -1,5 +1,5 @@
 """A symbolic graph compiler: expressions, their derivatives, and functions that compute them."""
-from symbolic import gradient
+from symbolic import gradient, random
 from symbolic.config import config
 from symbolic.forward import Rop
 from symbolic.function import Function, In, Out, function
@@ -19,5 +19,5 @@ from symbolic.types import TensorType
 
 __all__ = ["Apply", "Constant", "Function", "In", "Lop", "Op", "OpFromGraph", "Out", "Rop", "SharedVariable", "TensorType",
            "Variable", "as_op", "checkpoint", "config", "constant", "custom_gradient", "foldl", "foldr", "function", "grad",
-           "gradient", "hessian", "ifelse", "jacobian", "loop", "map", "op_from_graph", "reduce", "scan",
+           "gradient", "hessian", "ifelse", "jacobian", "loop", "map", "op_from_graph", "random", "reduce", "scan",
            "scan_checkpoints", "shared", "subgraph_grad", "until"]

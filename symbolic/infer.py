@@ -48,6 +48,7 @@ class Extents:
         #: by result, the extents that are known only once it was computed: axis, and the variable that stands for it
         self.measured: dict[Variable, dict[int, Variable]] = {}
         self._merged: dict[Expr, Expr] = {}
+        self._order: dict[Variable, int] = {}  # of the nodes that compute variables
         for k, v in enumerate(graph.inputs):
             self.shape[v] = tuple(sym(f"x{k}_{a}") if n is None else const(n, "int64")
                                   for a, n in enumerate(v.type.shape))
@@ -101,6 +102,7 @@ class Extents:
                         self._fact_guard(node, out, a, n, resolved[a])
                     resolved[a] = const(n, "int64")
             self.shape[out] = tuple(resolved)
+            self._order[out] = len(self._order) + 1
         out = node.outputs[0]
         if len(node.outputs) == 1 and out.ndim == 0 and is_discrete(out.dtype):
             self._host_value(node, out, types)
@@ -142,10 +144,17 @@ class Extents:
             x, y = (self.of(node.inputs[k])[a] for k, a in check.broadcast)
             self._merge(x, y)
 
+    def _known_before(self, x: Expr, y: Expr) -> bool:
+        """Whether what `x` reads is computed before what `y` reads: who has extent `y` can't wait for less than that."""
+        return self._latest(x) < self._latest(y)
+
+    def _latest(self, e: Expr) -> int:
+        return max((self._order.get(n.arg, 0) for n in toposort([e]) if n.op == "load"), default=-1)
+
     def _merge(self, x: Expr, y: Expr) -> None:
         if x is y:
             return
-        if x.op != "const" and (y.op == "const" or (y.op == "sym" and x.op != "sym")):
+        if x.op != "const" and (y.op == "const" or (y.op == "sym" and x.op != "sym") or self._known_before(y, x)):
             x, y = y, x
         self._merged[y] = x
 

@@ -14,7 +14,7 @@ from symbolic.fgraph import FunctionGraph
 from symbolic.graph import Apply, Constant, Variable, describe
 from symbolic.infer import Extents
 from symbolic.loop import Loop
-from symbolic.scalar import Check, Expr, IndexLambda, Part, Scatter, const, load, substitute, sym
+from symbolic.scalar import Check, Expr, IndexLambda, Part, Scatter, const, load, substitute, sym, toposort
 from symbolic.template import Template
 
 #: dtypes a BLAS knows, with the letter of their routines
@@ -176,13 +176,20 @@ class Lowering:
             if n.op == "load":
                 v = inputs[n.arg]
                 if not args and (v in self.extents.value or isinstance(v, Constant)):
-                    return self.extents.scalar(v)
+                    return self._by_other_name(self.extents.scalar(v))
                 if isinstance(v, Constant) and v.data.size == 1:
                     return const(v.data.reshape(()), v.dtype)
                 return load(self.get(v).id, args, n.dtype)
             return None
 
         return substitute([e], replace)[0]
+
+    def _by_other_name(self, e: Expr) -> Expr:
+        """Return a scalar that is an extent too, as that extent is written where it is computed by now."""
+        found = self.extents.find(e)
+        if all(v in self.by_variable for n in toposort([found]) if n.op == "load" and isinstance(v := n.arg, Variable)):
+            return found
+        return e
 
     def host(self, e: Expr) -> Expr:
         """Return an extent with the run-time values it reads naming Defs."""

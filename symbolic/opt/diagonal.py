@@ -48,11 +48,12 @@ def _diagonal(node: Apply, known: dict[Variable, tuple[Variable | None, Variable
         return known.get(node.inputs[0])
     if not isinstance(op, Elementwise) or op.fn not in ("mul", "neg"):
         return None
-    x = next((v for v in node.inputs if v in known), None)
-    if x is None:
+    found = [v for v in node.inputs if v in known]
+    if not found:
         return None
+    x = found[0]
     d, n = known[x]
-    values = Alloc((None,))(constant(1, dtype=x.dtype), n) if d is None else d
+    values: Variable = d if d is not None else Alloc((None,))(constant(1, dtype=x.dtype), n)
     if op.fn == "neg":
         return op(values), n
     other = node.inputs[1] if node.inputs[0] is x else node.inputs[0]

@@ -13,7 +13,7 @@ from symbolic.opt.checked import OfExtent
 from symbolic.opt.rebuild import Rebuilt
 from symbolic.source import standing_for
 
-_MIRROR = {("x", 0): (0, "x"), (0, "x"): ("x", 0), ("x", "x"): ("x", "x")}
+_MIRROR: dict[tuple[int | str, ...], tuple[int | str, ...]] = {("x", 0): (0, "x"), (0, "x"): ("x", 0), ("x", "x"): ("x", "x")}
 
 
 def flip_factors(graph: FunctionGraph) -> FunctionGraph:

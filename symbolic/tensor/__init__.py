@@ -190,7 +190,7 @@ from symbolic.ops.shape import (
 )
 from symbolic.ops.variables import *  # noqa: F403  (a family made from tables: scalar, fmatrix, ivectors, ...)
 from symbolic.reverse import Lop, grad
-from symbolic.tensor import nnet
+from symbolic.tensor import nnet, shared_randomstreams
 from symbolic.testing import numeric_grad, verify_grad
 from symbolic.types import TensorType
 

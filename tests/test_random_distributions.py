@@ -8,6 +8,7 @@ from scipy import stats
 import symbolic
 import symbolic.tensor as T
 from symbolic import random
+from symbolic.batching import batched
 from symbolic.ops.random_order import ordered
 from symbolic.testing import verify_grad
 
@@ -275,6 +276,32 @@ def test_tangents_and_second_derivatives():
     np.testing.assert_allclose(gm, 3 * value ** 2)
     np.testing.assert_allclose(gs, 3 * value ** 2 * z)
     np.testing.assert_allclose(gg, 6 * value * z * u)
+
+
+def test_tangents_of_what_is_drawn_by_rejection():
+    """Forwards and backwards agree, also for second derivatives: <u, J v> = <J' u, v>."""
+    k, rng = random.key(45), np.random.default_rng(2)
+    a, v, u = T.dvector("a"), T.dvector("v"), T.dvector("u")
+    x = random.gamma(k, None, a) + random.beta(k, None, a, 2.0) + random.student_t(k, None, a)
+    g = symbolic.grad((x * u).sum(), a)
+    outs = [symbolic.Rop(x, a, v), g, symbolic.Rop(g, a, v), symbolic.grad((g * v).sum(), a)]
+    at, d, w = np.array([0.4, 1.7, 3.0]), rng.normal(size=3), rng.normal(size=3)
+    jv, ju, hv, hv2 = symbolic.function([a, v, u], outs)(at, d, w)
+    np.testing.assert_allclose(w @ jv, ju @ d, rtol=1e-10)
+    np.testing.assert_allclose(hv, hv2, rtol=1e-10)
+
+
+def test_batches_of_keys():
+    """What is drawn with each of many keys is what each of them draws alone."""
+    key, n = symbolic.TensorType("uint32", (4,))("key"), T.lscalar("n")
+    outs = [random.normal(key, (n,)), random.bits(key, (2, n)), random.next_key(key), random.fold_in(key, 7),
+            random.gamma(key, (n,), 0.5)]
+    keys = symbolic.TensorType("uint32", (None, 4))("keys")
+    many = [v for v, has in batched(outs, {key: keys}) if has]
+    one, all_ = symbolic.function([key, n], outs), symbolic.function([keys, n], many)
+    table = np.random.default_rng(0).integers(0, 2**32, (3, 4), dtype="uint32")
+    for got, *want in zip(all_(table, 5), *(one(row, 5) for row in table), strict=True):
+        np.testing.assert_allclose(got, np.stack(want), rtol=1e-13)
 
 
 def test_counts_have_no_gradient():

@@ -17,8 +17,8 @@ from symbolic.ops.random_counts import binomial_counts
 from symbolic.ops.random_discrete import integers
 from symbolic.ops.random_draw import draw
 from symbolic.ops.random_key import as_key, fold_in
-from symbolic.ops.random_order import ordered, product, random_orders
-from symbolic.ops.random_shape import fitted, integer_dtype, parameter, require, sample_extents
+from symbolic.ops.random_order import ordered, random_orders
+from symbolic.ops.random_shape import fitted, integer_dtype, parameter, product, require, sample_extents
 from symbolic.ops.reduce import sum as sum_of
 from symbolic.ops.scan_views import loop
 from symbolic.ops.shape import dimshuffle, reshape

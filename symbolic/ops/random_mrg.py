@@ -16,8 +16,7 @@ from symbolic.ops.index import getitem
 from symbolic.ops.join import concatenate
 from symbolic.ops.random_choice import Search, running_sum, weights
 from symbolic.ops.random_mrg31k3p import M1, M2, as_uniform, jumped, numbers, streams
-from symbolic.ops.random_order import product
-from symbolic.ops.random_shape import fitted_all, float_dtype, integer_dtype, parameter, require, sample_extents
+from symbolic.ops.random_shape import fitted_all, float_dtype, integer_dtype, parameter, product, require, sample_extents
 from symbolic.ops.random_streams import sampled
 from symbolic.ops.reduce import sum as sum_of
 from symbolic.ops.scan_views import loop

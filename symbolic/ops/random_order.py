@@ -15,7 +15,7 @@ from symbolic.ops.functions import and_, eq, gt, lt, right_shift, switch
 from symbolic.ops.index import getitem
 from symbolic.ops.random_draw import draw
 from symbolic.ops.random_key import as_key
-from symbolic.ops.random_shape import integer_dtype, require, sample_extents
+from symbolic.ops.random_shape import integer_dtype, product, require, sample_extents
 from symbolic.ops.reduce import sum as sum_of
 from symbolic.ops.scan_views import loop
 from symbolic.ops.scatter import set_subtensor
@@ -138,16 +138,6 @@ def permutation(key: Any, size: Any = None, n: Any = 1, ndim: int | None = None,
     rows = product(sizes)
     order = random_orders(as_key(key, "permutation"), rows, length)
     return cast_to(reshape(order, [*sizes, length], ndim=len(sizes) + 1), out)
-
-
-def product(sizes: Sequence[Variable]) -> Variable:
-    """Return the number of elements."""
-    total: Variable = constant(1, dtype="int64")
-    if all(isinstance(s, Constant) for s in sizes):
-        return constant(int(np.prod([int(s.data) for s in sizes], dtype="int64")), dtype="int64")  # type: ignore[attr-defined]
-    for s in sizes:
-        total = total * s  # type: ignore[operator]
-    return total
 
 
 def shuffle_row_elements(key: Any, input: Any) -> Variable:

@@ -9,7 +9,6 @@ import symbolic
 import symbolic.tensor as T
 from symbolic import random
 from symbolic.batching import batched
-from symbolic.ops.random_order import ordered
 from symbolic.testing import verify_grad
 
 N = 20_000
@@ -207,19 +206,6 @@ def test_orders_and_choices():
     pairs = {(i, j): p[i] * p[j] / (1 - p[i]) for i in (0, 2, 3) for j in (0, 2, 3) if i != j}
     seen = [(a["rows of"] == q).all(axis=1).sum() for q in pairs]
     assert sum(seen) == 6000 and stats.chisquare(seen, 6000 * np.array(list(pairs.values()))).pvalue > STRICT
-
-
-def test_sorting_network():
-    keys = T.TensorType("uint64", (None, None))("keys")
-    f = symbolic.function([keys], ordered(keys))
-    known = [symbolic.function([], ordered(symbolic.constant(np.arange(2 * n, dtype="uint64").reshape(2, n)[:, ::-1].copy())))()
-             for n in (1, 2, 5)]
-    for n, got in zip((1, 2, 5), known, strict=True):
-        assert got.tolist() == [list(range(n))[::-1]] * 2
-    rng = np.random.default_rng(0)
-    for shape in ((1, 1), (2, 3), (3, 64), (1, 1000), (0, 5), (4, 0)):
-        x = rng.permutation(int(np.prod(shape))).astype("uint64").reshape(shape)
-        np.testing.assert_array_equal(f(x), np.argsort(x, axis=1))
 
 
 def test_multinomial():

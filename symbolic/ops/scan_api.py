@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from symbolic import errors
+from symbolic.branch import literal
 from symbolic.graph import Constant, Variable, as_tensor_variable, clone_replace, constant, describe, toposort
 from symbolic.loop import element
 from symbolic.ops.elementwise import cast_to
@@ -77,7 +78,7 @@ class Step:
             repeat: bool = False, reverse: bool = False) -> tuple[list[Variable], list[Variable]]:
         """Return the last carries, and the traces, cut where the loop ended early."""
         outputs = [*self.after, *self.traced, *([] if self.condition is None else [self.condition])]
-        outer = _outer(outputs, [*self.before, *self.places])
+        outer = outer_values(outputs, [*self.before, *self.places])
         if allowed is not None:
             for v in toposort_leaves(outer):
                 if v not in allowed:
@@ -95,13 +96,25 @@ class Step:
         return list(made[:end]), traces
 
 
-def _outer(outputs: Sequence[Variable], places: Sequence[Variable]) -> list[Variable]:
-    """Return what a step uses that doesn't depend on its own inputs: computed once, outside."""
+def outer_values(outputs: Sequence[Variable], places: Sequence[Variable]) -> list[Variable]:
+    """Return what a step uses that doesn't depend on its own inputs: computed once, outside.
+
+    Not what only an arm of a choice in the step needs: it may never be taken.
+    """
     inside = set(places)
     found: dict[Variable, None] = {}
     nodes = toposort(outputs, stop=inside)
     for node in nodes:
         if any(v in inside for v in node.inputs):
+            inside.update(node.outputs)
+    eager = set(outputs)
+    for node in reversed(nodes):
+        if node.outputs[0] in inside:
+            eager.update(v for k, v in enumerate(node.inputs) if not literal(node, k))
+        elif any(v in eager for v in node.outputs):
+            eager.update(node.inputs)
+    for node in nodes:
+        if not any(v in eager for v in node.outputs):
             inside.update(node.outputs)
     for node in nodes:
         if node.outputs[0] in inside:

@@ -75,6 +75,8 @@ class _Hoisting(Step):
             return None
         if isinstance(node.op, Elementwise) and node.op.fn == "second" and node.inputs[1].type.shape[:1] in ((), (1,)):
             like, value = node.inputs
+            if value.owner is not None and isinstance(value.owner.op, DimShuffle):
+                value = value.owner.inputs[0]
             if value.ndim == 0 and is_length_of(self.n, like):
                 return value if x.ndim == 1 else Alloc(x.type.shape[1:])(value, *extents(like)[1:])
         elif isinstance(node.op, Alloc) and node.inputs[0].ndim < x.ndim and node.inputs[1] is self.n:

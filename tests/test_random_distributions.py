@@ -64,28 +64,31 @@ DISCRETE = {
 }
 
 
-@pytest.fixture(scope="module")
-def samples():
-    """One function for all of them: compiling many small ones takes longer."""
+def drawn(rows):
+    """Return a sample of each: by one function, since compiling many small ones takes longer."""
     key, n = symbolic.shared(np.array([11, 0, 0, 0], "uint32"), broadcastable=(4,)), T.lscalar("n")
-    rows = {**CONTINUOUS, **DISCRETE}
     outs = {name: make(random.fold_in(key, i), n) for i, (name, (make, _)) in enumerate(rows.items())}
     return symbolic.function([n], outs)(N)
 
 
-@pytest.mark.parametrize("name", CONTINUOUS)
-def test_continuous(samples, name):
+def test_continuous():
+    samples = drawn(CONTINUOUS)
+    for name in CONTINUOUS:
+        check_continuous(samples, name)
+
+
+def check_continuous(samples, name):
     x, law = samples[name].astype("float64"), CONTINUOUS[name][1]
     assert x.shape == (N,) and np.isfinite(x).all()
-    assert stats.kstest(x, law.cdf).pvalue > STRICT
+    assert stats.kstest(x, law.cdf).pvalue > STRICT, name
     # of neighbours as of parts of a block: no correlation
     for lag in (1, N // 4, N // 2):
         r = stats.spearmanr(x[:-lag], x[lag:]).statistic
-        assert abs(r) < 4 / np.sqrt(N - lag)
+        assert abs(r) < 4 / np.sqrt(N - lag), name
     if np.isfinite(law.var()) and np.isfinite(law.stats(moments="k")):
-        assert abs(x.mean() - law.mean()) < 4 * law.std() / np.sqrt(N)
+        assert abs(x.mean() - law.mean()) < 4 * law.std() / np.sqrt(N), name
         spread = law.var() * np.sqrt((float(law.stats(moments="k")) + 2) / N)
-        assert abs(x.var() - law.var()) < 4 * spread
+        assert abs(x.var() - law.var()) < 4 * spread, name
 
 
 def chi_square(x: np.ndarray, law) -> float:
@@ -100,15 +103,22 @@ def chi_square(x: np.ndarray, law) -> float:
     return stats.chisquare(counts[used], chances[used] * len(x)).pvalue
 
 
-@pytest.mark.parametrize("name", [n for n in DISCRETE if n != "wide"])
-def test_discrete(samples, name):
+def test_discrete():
+    samples = drawn(DISCRETE)
+    for name in DISCRETE:
+        if name != "wide":
+            check_discrete(samples, name)
+
+
+def check_discrete(samples, name):
     x, law = samples[name], DISCRETE[name][1]
     assert x.dtype == {"bernoulli": "bool", "binomial1": "float32"}.get(name, "int64")
-    assert chi_square(x.astype("int64"), law) > STRICT
-    assert abs(x.mean() - law.mean()) < 4 * law.std() / np.sqrt(N)
+    assert chi_square(x.astype("int64"), law) > STRICT, name
+    assert abs(x.mean() - law.mean()) < 4 * law.std() / np.sqrt(N), name
 
 
-def test_integers_of_64_bits(samples):
+def test_integers_of_64_bits():
+    samples = drawn({"wide": DISCRETE["wide"]})
     assert samples["wide"].min() >= -1 and samples["wide"].max() == 15
     assert stats.chisquare(np.bincount(samples["wide"][samples["wide"] >= 0])).pvalue > STRICT
     key = random.key(3)

@@ -175,8 +175,10 @@ class Lowering:
                 return self.extents.of(inputs[int(k)])[int(a)]
             if n.op == "load":
                 v = inputs[n.arg]
-                if not args and (v in self.extents.value or isinstance(v, Constant)):
-                    return self._by_other_name(self.extents.scalar(v))
+                own = self.extents.scalar(v) if not args else None
+                named = own if own is None else self._by_other_name(own)
+                if named is not None and (v in self.extents.value or isinstance(v, Constant) or named is not own):
+                    return named
                 if isinstance(v, Constant) and v.data.size == 1:
                     return const(v.data.reshape(()), v.dtype)
                 return load(self.get(v).id, args, n.dtype)

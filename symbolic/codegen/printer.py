@@ -80,6 +80,8 @@ def operation(node: Expr, args: list[str], vector: bool = False) -> str:
         return f"{args[0]} < 0 ? {_wrapped(dtype, '-' + args[0])} : {args[0]}"
     if op == "invert" and operand == "bool":
         return f"!{args[0]}"
+    if op in ("shl", "shr") and node.args[0].op == "const":
+        args = [f"({CTYPES[operand]}){args[0]}", *args[1:]]  # a number alone is an int, which is shifted as one
     text = atom.c.format(*args, f=_SUFFIX.get(operand, ""))
     if vector and op in OWN.get(operand, ()):
         return f"sym_{text}"

@@ -1,6 +1,7 @@
 """Inverses and determinants of matrices, and what is made of products of them. Axes in front of the last two are a batch."""
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
-from symbolic.graph import Apply, Variable, as_tensor_variable, constant, describe
+from symbolic.graph import Apply, Constant, Variable, as_tensor_variable, constant, describe
 from symbolic.ops.diagonal import Diagonal, eye
 from symbolic.ops.elementwise import cast_to
 from symbolic.ops.extents import extents
@@ -282,6 +283,9 @@ def matrix_dot(*args: Any) -> Variable:
 
 
 def _product(extents: Sequence[Any]) -> Any:
+    """Return the product of extents, known where they are."""
+    if all(isinstance(e, Constant) for e in extents):
+        return math.prod(int(e.data) for e in extents)
     n: Any = constant(1, dtype="int64")
     for e in extents:
         n = n * e
@@ -329,7 +333,7 @@ def kron(a: Any, b: Any) -> Variable:
     a, b = (dimshuffle(v, *("x",) * (nd - v.ndim), *range(v.ndim)) for v in (a, b))
     left = dimshuffle(a, *(x for k in range(nd) for x in (k, "x")))
     right = dimshuffle(b, *(x for k in range(nd) for x in ("x", k)))
-    return reshape(left * right, [m * n for m, n in zip(extents(a), extents(b), strict=True)], ndim=nd)
+    return reshape(left * right, [_product(pair) for pair in zip(extents(a), extents(b), strict=True)], ndim=nd)
 
 
 def trace(x: Any) -> Variable:

@@ -12,6 +12,7 @@ RNN = {"steps": 200, "batch": 32, "hidden": 128, "inputs": 128}
 LSTM = {"steps": 64, "batch": 32, "hidden": 256, "vocabulary": 96}
 RATE = 0.01
 ADAM = {"rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
+GRU = {"layers": 8, "steps": 32, "batch": 16, "hidden": 64}
 MLP = (64, 400, 160, 10)  # 91,770 weights
 
 
@@ -66,24 +67,57 @@ def mlp_inputs() -> Arrays:
     return found | {f"v{k}": rng.normal(size=s).astype("float32") for k, s in enumerate(shapes)}
 
 
-def logistic_map(a: Arrays, steps: int) -> np.ndarray:
-    """Return the values of the map, a step at a time."""
-    out = np.empty(steps)
-    r, x = float(a["r"]), float(a["x"])
-    for t in range(steps):
-        x = r * x * (1 - x)
-        out[t] = x
-    return out
+def gru_inputs() -> Arrays:
+    """Return a batch of sequences and targets, and W, U and b of each layer; gates are z, r, n."""
+    rng = np.random.default_rng(0)
+    t, n, h = (GRU[key] for key in ("steps", "batch", "hidden"))
+    found = {"xs": rng.normal(size=(t, n, h)).astype("float32"), "y": rng.normal(size=(n, h)).astype("float32")}
+    for k in range(GRU["layers"]):
+        found[f"W{k}"], found[f"U{k}"] = weights((h, 3 * h), (h, 3 * h))
+        found[f"b{k}"] = np.zeros(3 * h, "float32")
+    return found
 
 
 def map_values(a: Arrays) -> list[np.ndarray]:
     """Return all values of the map."""
-    return [logistic_map(a, MAP_STEPS)]
+    out = np.empty(MAP_STEPS)
+    r, x = float(a["r"]), float(a["x"])
+    for t in range(MAP_STEPS):
+        x = r * x * (1 - x)
+        out[t] = x
+    return [out]
+
+
+def stable_map_inputs() -> Arrays:
+    """Return a rate at which the map settles: elsewhere its gradient over many steps is astronomical."""
+    return {"r": np.float64(2.9), "x": np.float64(0.3)}  # type: ignore[dict-item]
 
 
 def map_gradient(a: Arrays) -> list[np.ndarray]:
-    """Return the gradient of the mean value with respect to r and x; forwards, step by step. Chaos: it is astronomical."""
-    raise NotImplementedError
+    """Return the gradient of the sum of all values with respect to r and x, by the chain rule forwards."""
+    r, x = float(a["r"]), float(a["x"])
+    by_r, by_x, sums = 0.0, 1.0, [0.0, 0.0]
+    for _ in range(MAP_GRADIENT_STEPS):
+        slope = r * (1 - 2 * x)
+        by_r, by_x = x * (1 - x) + slope * by_r, slope * by_x
+        x = r * x * (1 - x)
+        sums = [sums[0] + by_r, sums[1] + by_x]
+    return [np.asarray(s) for s in sums]
+
+
+def gru_loss(a: Arrays) -> list[np.ndarray]:
+    """Return the loss of the stacked network; float64 throughout."""
+    hs = a["xs"].astype("float64")
+    for k in range(GRU["layers"]):
+        w, u, b = (a[f"{c}{k}"].astype("float64") for c in "WUb")
+        h, out = np.zeros_like(hs[0]), []
+        for x in hs:
+            i, s = np.split(x @ w + b, 3, axis=1), np.split(h @ u, 3, axis=1)
+            z, r = sigmoid(i[0] + s[0]), sigmoid(i[1] + s[1])
+            h = z * h + (1 - z) * np.tanh(i[2] + r * s[2])
+            out.append(h)
+        hs = np.stack(out)
+    return [((hs[-1] - a["y"]) ** 2).mean()]
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -114,7 +148,7 @@ def rnn_step(a: Arrays) -> list[np.ndarray]:
 
 
 def lstm_step(a: Arrays) -> list[np.ndarray]:
-    """Return E, U, b, V, c after one step of Adam; float64 throughout."""
+    """Return E, U, b, V, c after one step of Adam, whose moments are then g and g²; float64 throughout."""
     x, y = a["x"], a["y"]
     e, u, b, v, c = (a[k].astype("float64") for k in ("E", "U", "b", "V", "c"))
     n = u.shape[0]
@@ -144,8 +178,8 @@ def lstm_step(a: Arrays) -> list[np.ndarray]:
         gu += hs[t].T @ dz
         gb += dz.sum(0)
         dh, dc = dz @ u.T, dc * f
-    small = ADAM["epsilon"] / np.sqrt(1 - ADAM["beta2"])  # in the first step, whose moments are g and g² but for their weights
-    return [p - ADAM["rate"] * g / (np.abs(g) + small) for p, g in zip((e, u, b, v, c), (ge, gu, gb, gv, gc), strict=True)]
+    return [p - ADAM["rate"] * g / (np.abs(g) + ADAM["epsilon"])
+            for p, g in zip((e, u, b, v, c), (ge, gu, gb, gv, gc), strict=True)]
 
 
 def regression_hessian(a: Arrays) -> list[np.ndarray]:
@@ -188,6 +222,8 @@ def mlp_product(a: Arrays) -> list[np.ndarray]:
 #: name of a program: its inputs, what NumPy says, and how far results may be from it
 PROGRAMS: dict[str, tuple[Callable[[], Arrays], Callable[[Arrays], list[Any]], float]] = {
     "logistic map": (map_inputs, map_values, 0.0),
+    "logistic map, gradient": (stable_map_inputs, map_gradient, 1e-9),
+    "gru": (gru_inputs, gru_loss, 1e-4),
     "rnn": (rnn_inputs, rnn_step, 1e-3),
     "lstm": (lstm_inputs, lstm_step, 1e-2),
     "hessian": (regression_inputs, regression_hessian, 1e-9),

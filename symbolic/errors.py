@@ -59,6 +59,10 @@ class LinAlgError(SymbolicError, np.linalg.LinAlgError):
     """A matrix that a decomposition or a solution can't be computed of: singular, not positive definite."""
 
 
+class ParameterError(SymbolicError, ValueError):
+    """A parameter of a distribution outside its range."""
+
+
 class CompileError(SymbolicError, RuntimeError):
     """The C compiler refused a program."""
 

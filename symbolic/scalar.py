@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from symbolic.errors import DTypeError, ShapeError
+from symbolic.philox import philox4x32
 from symbolic.types import is_complex, promote, real_of, to_float, weak_dtype
 
 _INTERNED: WeakValueDictionary[tuple, Expr] = WeakValueDictionary()
@@ -200,6 +201,12 @@ def _libm(name: str, numpy: Callable, cost: int = 20, c: str | None = None, cplx
                 complex_c="c" + spelling + "{f}({0})" if cplx else None)
 
 
+def _philox(word: int) -> Atom:
+    """Return the atom for a word of a random block; its arguments are the counter's four words and the key's two."""
+    return Atom(f"philox{word}", 6, lambda *counter_and_key: philox4x32(*counter_and_key)[word],
+                f"sym_philox({{0}}, {{1}}, {{2}}, {{3}}, {{4}}, {{5}}, {word})", cost=80)
+
+
 _ATOM_ROWS = (
     Atom("add", 2, np.add, "{0} + {1}", complex_c="{0} + {1}"),
     Atom("sub", 2, np.subtract, "{0} - {1}", complex_c="{0} - {1}"),
@@ -254,6 +261,7 @@ _ATOM_ROWS = (
     Atom("imag", 1, np.imag, "0", result="real", complex_c="cimag{f}({0})"),
     Atom("conj", 1, np.conj, "{0}", complex_c="conj{f}({0})"),
     Atom("complex", 2, lambda re, im: re + 1j * im, "sym_complex{f}({0}, {1})", result="complex"),
+    *(_philox(word) for word in range(4)),
 )
 ATOMS: dict[str, Atom] = {atom.name: atom for atom in _ATOM_ROWS}
 

@@ -284,7 +284,7 @@ class Fusion:
                     table[key] = Group(self.depth[k], self.home[k], split)
                     steps.append((self.depth[k], 2, len(steps), table[key]))
                 self._join(table[key], d)
-            elif d.kind not in ("input", "const", "result"):
+            elif d.kind not in ("input", "const", "result", "opaque", "extent"):
                 # within a depth, readers of a view and what a check protects come after them
                 steps.append((self.depth[k], {"view": 0, "check": 1}.get(d.kind, 2), len(steps), d))
         self.steps = [s for _, _, _, s in sorted(steps, key=lambda t: t[:3])]

@@ -85,7 +85,8 @@ class Planner:
     def _made(self, d: Def) -> list[int]:
         """Return what a step computes: of a loop, the results that are used."""
         used = set(self.fusion.order) | set(self.outputs)
-        return [d.id, *(k for k in d.outputs if k in used)] if d.kind in ("loop", "branch", "template") else [d.id]
+        several = ("loop", "branch", "template", "python")
+        return [d.id, *(k for k in d.outputs if k in used)] if d.kind in several else [d.id]
 
     def _owner(self, k: int) -> int:
         """Return the Def whose memory a view shows."""

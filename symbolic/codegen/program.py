@@ -15,6 +15,7 @@ from symbolic.codegen.prelude import prelude
 from symbolic.codegen.step import write_arm, write_loop
 from symbolic.codegen.writer import Failure, Unit, Writer
 from symbolic.config import config
+from symbolic.graph import Apply
 from symbolic.infer import Guard
 from symbolic.template import Template
 
@@ -64,6 +65,7 @@ class Program:
     steps: list[KernelText] = field(default_factory=list)
     loops: list[str] = field(default_factory=list)
     openmp: bool = True
+    python: list[Apply] = field(default_factory=list)
 
     def source(self, kernels: Sequence[KernelText] | None = None, run: bool = True) -> str:
         """Return a translation unit: the prelude, `kernels` (default all) and, with `run`, ``symbolic_run``."""
@@ -97,7 +99,8 @@ def write(lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], title: st
                           tuple(dict.fromkeys(notes))) for text, (name, notes) in unit.texts.items()]
     steps = [KernelText(name, "", text.replace("void KERNEL(", f"static inline void {name}(").replace("KERNEL", name),
                         tuple(dict.fromkeys(notes))) for text, (name, notes) in unit.inner.items()]
-    return Program(title, kernels, w.lines, unit.constants, unit.failures, w.plan.inplace, steps, unit.loops, openmp)
+    return Program(title, kernels, w.lines, unit.constants, unit.failures, w.plan.inplace, steps, unit.loops, openmp,
+                   unit.python)
 
 
 def _prototype(text: str) -> str:

@@ -176,8 +176,8 @@ class Cholesky(Square):
             raise ValueError(f"Cholesky: on_error must be 'raise' or 'nan', got {on_error!r}")
         self.lower, self.on_error = bool(lower), on_error
 
-    def __call__(self, *inputs: Any) -> Any:
-        return super().__call__(*(inexact(v, "cholesky") for v in inputs))
+    def __call__(self, *inputs: Any, return_list: bool = False, **kwargs: Any) -> Any:
+        return super().__call__(*(inexact(v, "cholesky") for v in inputs), return_list=return_list, **kwargs)
 
     def template(self, *types: TensorType) -> Template:
         return Template("cholesky", (("dtype", types[0].dtype), ("ndim", types[0].ndim), ("lower", self.lower),

@@ -5,16 +5,19 @@ from symbolic.fgraph import FunctionGraph, capture
 from symbolic.graph import Apply, Variable
 from symbolic.ops.scan import Scan
 from symbolic.opt.branch import sink_branches
+from symbolic.opt.diagonal import scale_by_diagonals
 from symbolic.opt.rebuild import Rebuilt
 from symbolic.opt.scan import merge_loops
 from symbolic.opt.scan_invariants import hoist_invariants
 from symbolic.opt.scan_maps import vectorise_maps
 from symbolic.opt.scan_products import pull_products
 from symbolic.opt.scan_unread import drop_unread
+from symbolic.opt.transposes import flip_factors
 
 
 def optimised(graph: FunctionGraph) -> FunctionGraph:
     """Return a graph that computes the same as `graph`, faster."""
+    graph = flip_factors(scale_by_diagonals(graph))
     graph = merge_loops(graph)
     graph = drop_unread(graph)
     graph = pull_products(graph)

@@ -16,7 +16,7 @@ from symbolic.ops.functions import add, maximum, minimum, mul
 from symbolic.ops.reduce import Reduce
 from symbolic.ops.scan import Scan
 from symbolic.ops.scan_gradient import is_length_of
-from symbolic.opt.loop_parts import FirstSteps
+from symbolic.opt.checked import FirstSteps
 from symbolic.opt.rebuild import Rebuilt
 from symbolic.opt.step import Step
 from symbolic.scalar import IndexLambda

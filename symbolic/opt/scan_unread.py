@@ -16,7 +16,7 @@ from symbolic.ops.region import Slice
 from symbolic.ops.scan import Scan
 from symbolic.ops.shape import dimshuffle
 from symbolic.ops.subtensor import Subtensor
-from symbolic.opt.loop_parts import AfterSteps
+from symbolic.opt.checked import AfterSteps
 from symbolic.opt.rebuild import Rebuilt
 from symbolic.opt.step import Step
 

@@ -212,7 +212,6 @@ static inline PyObject *call_with(Callable *self, PyObject *const *args, symboli
     c.slots = slots;
     c.owned = owned;
     c.numbers = numbers;
-    c.kept = NULL;
     c.scratch = (arena){NULL, 0, 0};
     int n_slots = self->n_outputs + self->n_updates, guard = -1;
     for (int i = 0; i < n_slots; i++)
@@ -238,7 +237,6 @@ static inline PyObject *call_with(Callable *self, PyObject *const *args, symboli
         Py_XDECREF(slots[i]);
     for (int i = 0; i < c.n_owned; i++)
         Py_DECREF(owned[i]);
-    Py_XDECREF(c.kept);
     return guard < 0 ? result : call_miss(self, args, guard, c.rt.detail);
 }
 

@@ -1,4 +1,4 @@
-"""What stands outside of a loop for parts of its operands and results, with what the loop checked."""
+"""Values, or parts of them, that stand in the place of what a rewrite took away, with what that checked."""
 from __future__ import annotations
 
 from symbolic import errors
@@ -8,7 +8,7 @@ from symbolic.types import TensorType
 
 
 class _Part(Op):
-    """The first input, or the beginning of it; the second is a number of steps."""
+    """The first input, or the beginning of it; the second is a number that it must fit."""
 
     is_index_map = True
 
@@ -59,3 +59,22 @@ class FirstSteps(_Part):
         return (Check(n >= 0, "a loop can't take {0} steps", detail=(n,)),
                 Check(n <= length, f"a loop of {{0}} steps needs as many elements; sequence {self.sequence} has {{1}}",
                       detail=(n, length)))
+
+
+class OfExtent(_Part):
+    """The first input, unchanged; the second must be its extent along an axis.
+
+    Parameters
+    ----------
+    axis : int
+    """
+
+    __props__ = ("axis",)
+    name = "dot"
+
+    def __init__(self, axis: int) -> None:
+        self.axis = axis
+
+    def checks(self, *types: TensorType) -> tuple[Check, ...]:
+        n, own = load(1, (), "int64"), dim(0, self.axis)
+        return (Check(Expr("eq", (n, own), None, "bool"), "inner extents differ: {0} and {1}", detail=(n, own)),)

@@ -346,7 +346,8 @@ class Op:
         """Whether nothing but Python code says what it computes."""
         own = type(self)
         return (self.has_python and own.compute is Op.compute and own.expand is Op.expand and own.loop is Op.loop
-                and own.branch is Op.branch and self.extern is None and self.view_of is None and self.arms is None)
+                and own.branch is Op.branch and own.template is Op.template
+                and self.extern is None and self.view_of is None and self.arms is None)
 
     def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
                  gouts: Sequence[Variable | None]) -> list[Variable | None]:

@@ -10,7 +10,7 @@ import symbolic
 import symbolic.tensor as T
 from symbolic import errors
 from symbolic.batching import batched
-from symbolic.codegen import entry, native
+from symbolic.codegen import entry, lower, native
 from symbolic.codegen.compiler import find_compiler
 from symbolic.codegen.reference import evaluate
 from symbolic.graph import Variable
@@ -502,6 +502,13 @@ def test_lapack_of_numpy_of_scipy_and_none(monkeypatch):
         module.set_lapack(0, ())
         with pytest.raises(errors.NotSupported, match="matrix_inverse: no LAPACK was found in NumPy or SciPy"):
             f(a)
+        monkeypatch.setattr(native, "LIBRARIES", set())
+        monkeypatch.setattr(lower, "LIBRARIES", set())
+        g = symbolic.function([x], [nlinalg.matrix_inverse(x), *nlinalg.eigh(x), *nlinalg.qr(x)])
+        for got, w in zip(g(a), want, strict=True):  # by Python
+            np.testing.assert_allclose(got, w, rtol=1e-9)
+        with pytest.raises(np.linalg.LinAlgError, match="the matrix is singular"):
+            g(np.zeros((2, 2)))
     finally:
         module.set_lapack(*own)
     with pytest.raises(ValueError, match="width must be 0, 4 or 8"):

@@ -116,7 +116,7 @@ class MatrixInverse(Square):
     name = "matrix_inverse"
 
     def template(self, *types: TensorType) -> Template:
-        return Template("inverse", (("dtype", types[0].dtype), ("ndim", types[0].ndim)), (NO_LAPACK, SINGULAR))
+        return Template("inverse", (("dtype", types[0].dtype), ("ndim", types[0].ndim)), (NO_LAPACK, SINGULAR), "lapack")
 
     @checked(SINGULAR[1])
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -145,7 +145,8 @@ class Det(Square):
         return (tuple(dim(0, a) for a in range(types[0].ndim - 2)),)
 
     def template(self, *types: TensorType) -> Template:
-        return Template("determinant", (("dtype", types[0].dtype), ("ndim", types[0].ndim), ("log", False)), (NO_LAPACK,))
+        return Template("determinant", (("dtype", types[0].dtype), ("ndim", types[0].ndim), ("log", False)), (NO_LAPACK,),
+                        "lapack")
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         return (np.linalg.det(arrays[0]),)
@@ -169,7 +170,8 @@ class SLogDet(Square):
         return (tuple(dim(0, a) for a in range(types[0].ndim - 2)),) * 2
 
     def template(self, *types: TensorType) -> Template:
-        return Template("determinant", (("dtype", types[0].dtype), ("ndim", types[0].ndim), ("log", True)), (NO_LAPACK,))
+        return Template("determinant", (("dtype", types[0].dtype), ("ndim", types[0].ndim), ("log", True)), (NO_LAPACK,),
+                        "lapack")
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         return tuple(np.linalg.slogdet(arrays[0]))

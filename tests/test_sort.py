@@ -215,3 +215,7 @@ def test_arguments():
         TopK(True, 5)(np.ones(3), T.constant(5, dtype="int64"))
     with pytest.raises(errors.ShapeError, match="5 elements are wanted of 3"):
         run([T.topk(x, 5)], {x: np.ones((2, 3))}, on_error=True)
+    k = T.lscalar()
+    for kth in (4, -4, 2**62, -2**63):
+        with pytest.raises(errors.ShapeError, match=r"elements are wanted of 3"):
+            run([T.topk(x, k)], {x: np.ones((2, 3)), k: np.array(kth)}, on_error=True)

@@ -4,6 +4,7 @@ from symbolic.config import config
 from symbolic.forward import Rop
 from symbolic.function import Function, In, Out, function
 from symbolic.graph import Apply, Constant, Op, Variable, constant
+from symbolic.mode import Mode
 from symbolic.ops import operators as _operators  # noqa: F401  (installs Python's operators on Variable)
 from symbolic.ops.ifelse import ifelse
 from symbolic.ops.jacobian import hessian, jacobian
@@ -13,6 +14,6 @@ from symbolic.reverse import Lop, grad, subgraph_grad
 from symbolic.shared import SharedVariable, shared
 from symbolic.types import TensorType
 
-__all__ = ["Apply", "Constant", "Function", "In", "Lop", "Op", "Out", "Rop", "SharedVariable", "TensorType", "Variable",
+__all__ = ["Apply", "Constant", "Function", "In", "Lop", "Mode", "Op", "Out", "Rop", "SharedVariable", "TensorType", "Variable",
            "config", "constant", "foldl", "foldr", "function", "grad", "gradient", "hessian", "ifelse", "jacobian",
            "loop", "map", "reduce", "scan", "scan_checkpoints", "shared", "subgraph_grad", "until"]

@@ -120,13 +120,25 @@ def test_what_a_rule_returns_is_checked(own):
         assert driver.statistics.refused == {r.name: 1}
 
 
+def test_a_rule_that_fails_is_named(own):
+    @node_rule("sin", name="user_fails")
+    def fails(node):
+        """sin(x) -> an error of Python"""
+        return node.nothing
+
+    v = T.dvector("v")
+    with pytest.raises(AttributeError) as error:
+        symbolic.function([v], T.sin(v))
+    assert "the rewrite rule 'user_fails' was tried on sin, made at test_opt_driver.py" in error.value.__notes__[0]
+
+
 def test_deep_graphs_in_linear_time():
     v = T.dvector("v")
 
     def seconds(n):
         e = v
         for k in range(n):
-            e = -(-(e + 1.0)) if k % 2 else T.tanh(e)
+            e = T.neg(T.neg(e + 1.0)) if k % 2 else T.tanh(e)
         graph = capture([v], [e])
         began = time.process_time()
         driver = Driver(rules_for(Mode(), "captured"), graph.inputs)
@@ -137,7 +149,7 @@ def test_deep_graphs_in_linear_time():
         return time.process_time() - began
 
     seconds(1000)
-    small, large = seconds(5_000), seconds(50_000)
+    small, large = seconds(2_000), seconds(20_000)
     assert large / small < 30, (small, large)  # ten times the nodes
 
 
@@ -145,10 +157,10 @@ def test_a_cascade_as_long_as_the_graph(own):
     """A rule that moves something through a chain needs a frame a node, and no recursion."""
     v = T.dmatrix("v")
     e = v
-    for _ in range(20_000):
+    for _ in range(4_000):
         e = T.tanh(e)
     (new,), driver = run([e[1]], RULES["subtensor_of_elementwise"])
-    assert driver.statistics.fired["subtensor_of_elementwise"] == 20_000
+    assert driver.statistics.fired["subtensor_of_elementwise"] == 4_000
     assert str(toposort([new])[0].op) == "subtensor{1, :}"
 
 
@@ -173,7 +185,7 @@ def test_nodes_on_which_nothing_fires_stay_themselves():
 
 def test_statistics():
     v = T.dvector("v")
-    _, driver = run([-(-v), abs(-v)], RULES["neg_neg"], RULES["abs_neg"])
+    _, driver = run([T.neg(T.neg(v)), abs(-v)], RULES["neg_neg"], RULES["abs_neg"])
     assert driver.statistics.fired == {"neg_neg": 1, "abs_neg": 1}
     names = [name for name, fired, ms in driver.statistics.table() if fired == 1 and ms > 0]
     assert sorted(names) == ["abs_neg", "neg_neg"]
@@ -223,6 +235,15 @@ def test_variants_for_broadcast_extents_are_rewritten_too():
     for n, m in ((3, 3), (1, 3), (3, 1), (1, 1)):
         for got, want in zip(fast(np.ones(n), np.arange(m)), slow(np.ones(n), np.arange(m)), strict=True):
             np.testing.assert_allclose(got, want)
+
+
+def test_extents_that_a_variant_knows_reach_what_is_made_of_them():
+    """An extent of 1 becomes known when a call has it; then also where it was read from a shape."""
+    v = T.TensorType("float64", (None, None))("v")
+    row = T.alloc(v[0], 2, v.shape[1]).sum(axis=0)
+    wide = T.concatenate([v, v], axis=1)
+    f = symbolic.function([v], wide + row)
+    np.testing.assert_allclose(f(np.ones((7, 1))), np.full((7, 2), 3.0))
 
 
 def test_modes_are_values():

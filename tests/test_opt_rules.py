@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ import symbolic.tensor as T
 from symbolic.codegen.reference import evaluate
 from symbolic.graph import Variable, constant, inputs_of
 from symbolic.mode import Mode
+from symbolic.ops.create import Alloc
 from symbolic.ops.elementwise import SumTo
 from symbolic.ops.extents import SpecifyShape
 from symbolic.ops.functions import log
+from symbolic.ops.shape import Reshape
 from symbolic.opt.driver import Driver
 from symbolic.opt.pattern import PatternVariable
 from symbolic.opt.rules import RULES, RuleSet, rules_for
@@ -145,6 +148,8 @@ EXAMPLES = {
     "useless_sum_to": [SumTo()(T.exp(M), M)],
     "useless_alloc": [T.alloc(V, V.shape[0]), T.alloc(T.alloc(W.sum(), 1, 1), 4, 6)],
     "useless_specify_shape": [SpecifyShape((4, None))(FIXED), SpecifyShape((None,))(V)],
+    "known_extents": [Alloc((None,))(constant(2.0), constant(3, dtype="int64")),
+                      Reshape((None, 4))(FIXED, constant(6, dtype="int64"), constant(4, dtype="int64"))],
     "dimshuffle_of_dimshuffle": [M.T.dimshuffle(0, "x", 1), T.exp(M).T.T],
     "useless_reshape": [M.reshape(M.shape), V.reshape((1, V.shape[0])), ONE.reshape((ONE.shape[1],))],
     "reshape_of_reshape": [FIXED.reshape((24,)).reshape((8, 3))],
@@ -220,8 +225,11 @@ def test_all_rules_together_keep_the_value(r):
         assert again([new]) == [new] or not again.statistics.fired, (r.name, again.statistics.fired)
 
 
-def test_every_rule_says_what_it_does():
-    assert all("->" in r.doc for r in RULES.values())
+def test_every_rule_says_what_it_does_and_is_documented():
+    page = (Path(__file__).parent.parent / "docs" / "rewrites.md").read_text()
+    for r in RULES.values():
+        assert "->" in r.doc, r.name
+        assert f"| `{r.name}` | " in page, f"docs/rewrites.md doesn't have {r.name}"
 
 
 def test_equal_shapes_are_proved_not_guessed():

@@ -17,7 +17,7 @@ from symbolic.graph import Apply, Constant, Variable
 from symbolic.ops.elementwise import cast_to
 from symbolic.ops.shape import dimshuffle
 from symbolic.opt.extent_keys import ExtentKeys, same_shape
-from symbolic.opt.rules import Rule, RuleSet, key_of
+from symbolic.opt.rules import Result, Rule, RuleSet, key_of
 from symbolic.types import is_complex
 
 #: How often a rule may fire, beside a number for each node of the graph.
@@ -210,7 +210,7 @@ class Driver:
         for r in rules:
             if r in self.stopped:
                 continue
-            found = r.apply(node)
+            found = self._tried(r, node)
             now = time.perf_counter()
             seconds[r.name] = seconds.get(r.name, 0.0) + now - began
             began = now
@@ -234,6 +234,18 @@ class Driver:
                     new.name = old.name
             return result
         return None
+
+
+    def _tried(self, r: Rule, node: Apply) -> Result:
+        try:
+            return r.apply(node)
+        except SymbolicError:  # what it would put there can't be: types or shapes don't fit
+            self.statistics.refused[r.name] = self.statistics.refused.get(r.name, 0) + 1
+            return None
+        except Exception as error:
+            error.add_note(f"while the rewrite rule {r.name!r} was tried on {node.op}, made at {node.loc}\n"
+                           f"hint: if the rule is at fault, leave it out: Mode(...).excluding({r.name!r})")
+            raise
 
 
 def conformed(old: Sequence[Variable], new: Sequence[Variable]) -> list[Variable] | None:

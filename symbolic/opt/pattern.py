@@ -293,7 +293,36 @@ def rule(name: str, left: Variable, right: Any, where: Callable[..., bool] | Non
         return None
 
     home = sys._getframe(1).f_globals["__name__"]
-    return register(Rule(name, (root,), apply, given, doc or f"{left} -> {right}", home, left, right, kinds, where))
+    return register(Rule(name, (root,), apply, given, doc or f"{text(left)} -> {text(right)}", home, left, right, kinds, where))
+
+
+_INFIX = {"add": " + ", "sub": " - ", "mul": "*", "true_div": "/", "pow": "**", "and_": " & ", "or_": " | ", "xor": " ^ ",
+          "int_div": "//", "mod": " % ", "lt": " < ", "le": " <= ", "gt": " > ", "ge": " >= "}
+_PREFIX = {"neg": "-", "invert": "~"}
+
+
+def text(v: Any, inside: bool = False) -> str:
+    """Return a side of a rule as people write it; in parentheses if it stands `inside` another expression and needs them.
+
+    >>> text((1 + x) * -y)
+    '(1 + x)*(-y)'
+    """
+    if not isinstance(v, Variable):
+        return "..."
+    if isinstance(v, Constant):
+        value = v.data.item()
+        return str(int(value) if isinstance(value, float) and value == int(value) and not (
+            value == 0 and np.signbit(value)) else value)
+    if v.owner is None:
+        return str(v.name)
+    key, args = key_of(v.owner.op), v.owner.inputs
+    if key in _INFIX:
+        out = _INFIX[key].join(text(a, True) for a in args)
+        return f"({out})" if inside else out
+    if key in _PREFIX:
+        out = _PREFIX[key] + text(args[0], True)
+        return f"({out})" if inside else out
+    return f"{v.owner.op.name}({', '.join(map(text, args))})"
 
 
 def _candidates(node: Apply, left: Apply | None, terms: bool) -> Iterator[tuple[list[Variable], Apply]]:

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from symbolic.graph import Apply, Variable, constant
+from symbolic.graph import Apply, Constant, Variable, constant
 from symbolic.ops import functions as f
 from symbolic.ops.create import Alloc
 from symbolic.ops.elementwise import SumTo, cast_to
@@ -69,6 +69,16 @@ def useless_alloc(node: Apply) -> Variable | None:
     if inner is not None and isinstance(inner.op, Alloc) and all(n is not None for n in inner.op.known):
         return node.op(inner.inputs[0], *node.inputs[1:])
     return None
+
+
+@node_rule(Alloc, Reshape, tags=CANONICAL)
+def known_extents(node: Apply) -> Variable | None:
+    """x.reshape((c, n)) -> the same, whose type knows the extents that are numbers by now"""
+    known = [int(v.data) if n is None and isinstance(v, Constant) else n
+             for v, n in zip(node.inputs[1:], node.op.known, strict=True)]  # type: ignore[attr-defined]
+    if tuple(known) == node.op.known or any(n is not None and n < 0 for n in known):  # type: ignore[attr-defined]
+        return None
+    return type(node.op)(known)(*node.inputs)  # type: ignore[call-arg]
 
 
 @node_rule(SpecifyShape, tags=CANONICAL)

@@ -28,7 +28,8 @@ def test_programs_are_the_same_for_a_seed():
 def planted() -> fuzz.Program:
     lines = (fuzz.Line("v0", "{0} * 2.0", ("x0",)), fuzz.Line("v1", "T.exp({0}) + {1}", ("v0", "x1")),
              fuzz.Line("v2", "T.tanh({0})", ("v1",)), fuzz.Line("v3", "{0} + {1}", ("v2", "v0")))
-    return fuzz.Program({"x0": np.array([0.5, 0.25]), "x1": np.array([1.0, 2.0])}, {"x0": (None,), "x1": (2,)}, lines, ("v3", "v1"))
+    values = {"x0": np.array([0.5, 0.25]), "x1": np.array([1.0, 2.0])}
+    return fuzz.Program(values, {"x0": (None,), "x1": (2,)}, lines, ("v3", "v1"))
 
 
 def test_a_wrong_rule_is_found_and_its_program_made_short():

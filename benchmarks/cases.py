@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from programs import PROGRAMS
 
 
 @dataclass(frozen=True)
@@ -14,8 +15,12 @@ class Case:
 
     Attributes
     ----------
-    kind : {'expression', 'softmax', 'train'}
+    kind : {'expression', 'softmax', 'train', 'program'}
     name : str
+    program : str
+        Its name in `programs`.
+    more : tuple of str
+        Peers for this case alone.
     shapes : tuple of shapes
         Of the inputs of an expression.
     dtype : str
@@ -39,6 +44,8 @@ class Case:
     momentum: float = 0.0
     base: bool = False
     rtol: float = 1e-5
+    program: str = ""
+    more: tuple[str, ...] = ()
 
     def inputs(self) -> list[np.ndarray]:
         """Return the inputs; for a training step, x and the labels."""
@@ -92,4 +99,25 @@ ALL = [
     Case("net 784-512-512-10, batch 128, momentum", "train", sizes=(784, 512, 512, 10), batch=128, momentum=0.9, rtol=1e-3),
 ]
 COMPILED = [ALL[0], ALL[-2], ALL[-1]]
+
+
+def _program(name: str, program: str, *more: str) -> Case:
+    return Case(name, "program", program=program, rtol=PROGRAMS[program][2], more=more)
+
+
+ALL += [
+    _program("logistic map, 1e6 steps, all values", "logistic map", "c"),
+    _program("logistic map, 1e5 steps, gradient", "logistic map, gradient"),
+    _program("tanh RNN step (200 x 32 x 128)", "rnn"),
+    _program("LSTM step with Adam (64 x 32 x 256, 96)", "lstm"),
+    _program("hessian, logistic regression 1000 x 200", "hessian"),
+    _program("jacobian of 300 outputs", "jacobian"),
+    _program("hessian-vector product, MLP of 92k", "hessian-vector product"),
+]
+COMPILED.append(_program("GRU of 8 layers", "gru"))
 MEMORY = [c for c in ALL if c.name.startswith(("elementwise 1e7", "softmax", "net 784"))]
+
+
+def named(name: str) -> Case:
+    """Return a case by its name."""
+    return next(c for c in [*ALL, *COMPILED] if c.name == name)

@@ -60,9 +60,11 @@ class Worker:
         self.process.wait()
 
 
-def measure(workers: dict[str, Worker], case: cases.Case, rounds: int) -> Row:
+def measure(workers: dict[str, Worker], case: cases.Case, rounds: int, env: dict[str, str]) -> Row:
     """Return the median seconds of a call by peer; the peers take turns."""
     row: Row = {"case": case.name, "seconds": {}, "base": {}, "errors": {}}
+    extra = {p: Worker(p, env) for p in case.more}
+    workers = workers | extra
     for peer, worker in workers.items():
         if "error" in (answer := worker.ask("prepare", case)):
             row["errors"][peer] = answer["error"]
@@ -74,6 +76,8 @@ def measure(workers: dict[str, Worker], case: cases.Case, rounds: int) -> Row:
                 row["errors"][peer] = answer["error"]
             else:
                 found.append(answer)
+    for worker in extra.values():
+        worker.close()
     for peer, found in samples.items():
         if peer not in row["errors"]:
             row["seconds"][peer] = statistics.median(s["seconds"] for s in found)
@@ -168,6 +172,8 @@ def table(rows: list[Row], peers: list[str], unit: str = "s") -> str:
             if peer in row["base"]:
                 text += f" = {row['base'][peer]:.2f} np.add"
             cells.append(text)
+        for peer in sorted(set(row["seconds"]) - set(peers)):  # of this case alone
+            cells[0] += f"; {peer}: {human(row['seconds'][peer], unit)} ({row['seconds'][peer] / ours:.2f})"
         lines.append(f"| {row['case']} | " + " | ".join(cells) + " |")
     lines += [f"\n{row['case']}, {peer} failed: {error}" for row in rows for peer, error in row["errors"].items()]
     return "\n".join(lines)
@@ -203,7 +209,7 @@ def main() -> None:
             workers = {p: Worker(p, env) for p in peers}
             for peer, worker in workers.items():
                 print(f"- {peer}: {worker.description}")
-            tables["speed"] = [measure(workers, case, options.rounds) for case in chosen]
+            tables["speed"] = [measure(workers, case, options.rounds, env) for case in chosen]
             for worker in workers.values():
                 worker.close()
             print("\nOne call, median; in brackets: times as long as symbolic\n")

@@ -17,6 +17,7 @@ from typing import Any
 import cases
 import numpy as np
 import peer_numpy
+import programs
 
 BATCH_SECONDS = 0.02
 BATCHES = 5
@@ -36,16 +37,24 @@ def seconds_of(run: Callable[[], Any], calls: int) -> float:
 
 def verify(case: cases.Case, run: Callable[[], Any], state: Callable[[], list[np.ndarray]]) -> None:
     """Raise AssertionError unless results, or the weights after some steps, are NumPy's."""
-    reference, wanted = peer_numpy.prepare(case)
+    reference, wanted = prepare(peer_numpy, case)
     if case.kind == "train":
         for _ in range(STEPS):
             run(), reference()
     found, right = state(), wanted()
     assert len(found) == len(right), f"{case.name}: {len(found)} results instead of {len(right)}"
-    for k, (a, b) in enumerate(zip(found, right, strict=True)):
+    for k, (a, b) in enumerate(zip(map(np.asarray, found), map(np.asarray, right), strict=True)):
         assert a.shape == b.shape, f"{case.name}: result {k} has shape {a.shape} instead of {b.shape}"
         error = float(np.max(np.abs(a - b)) / max(float(np.max(np.abs(b))), 1e-30))
         assert error <= case.rtol, f"{case.name}: result {k} is {error:.1e} away from NumPy's"
+
+
+def prepare(peer: Any, case: cases.Case) -> tuple[Callable[[], Any], Callable[[], list[np.ndarray]]]:
+    """Return a function that does the work once, and one that returns the state or results after it."""
+    if case.kind != "program":
+        return peer.prepare(case)
+    written = importlib.import_module(peer.__name__.replace("peer_", "programs_"))
+    return written.prepare(case.program, programs.PROGRAMS[case.program][0]())
 
 
 def serve(peer: Any) -> None:
@@ -54,11 +63,11 @@ def serve(peer: Any) -> None:
     print(json.dumps({"describe": peer.describe()}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)
-        case = next(c for c in cases.ALL if c.name == request["case"])
+        case = cases.named(request["case"])
         try:
             if request["do"] == "prepare":
                 ready.clear()  # the arrays of earlier cases must not crowd the memory
-                run, state = peer.prepare(case)
+                run, state = prepare(peer, case)
                 verify(case, run, state)
                 time.sleep(QUIET_SECONDS)
                 seconds_of(run, 3)
@@ -84,19 +93,19 @@ def main() -> None:
     if len(sys.argv) == 2:
         serve(peer)
         return
-    case = next(c for c in cases.ALL if c.name == sys.argv[3])
+    case = cases.named(sys.argv[3])
     if sys.argv[2] == "setup":
         started = time.perf_counter()
         peer.setup()
         print(time.perf_counter() - started)
     elif sys.argv[2] == "compile":
         started = time.perf_counter()
-        run, _ = peer.prepare(case)
+        run, _ = prepare(peer, case)
         run()
         print(time.perf_counter() - started)
     else:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        run, _ = peer.prepare(case)
+        run, _ = prepare(peer, case)
         seconds_of(run, 3)
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 

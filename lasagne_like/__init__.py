@@ -2,6 +2,6 @@
 
 What there is so far: dense networks with their initialisers, nonlinearities, objectives and updates.
 """
-from lasagne_like import init, layers, nonlinearities, objectives, updates
+from lasagne_like import init, layers, nonlinearities, objectives, random, updates
 
-__all__ = ["init", "layers", "nonlinearities", "objectives", "updates"]
+__all__ = ["init", "layers", "nonlinearities", "objectives", "random", "updates"]

@@ -6,18 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 import symbolic
+from lasagne_like.random import get_rng, set_rng
 
-_rng = [np.random.default_rng()]
-
-
-def set_rng(rng: np.random.Generator) -> None:
-    """Draw all initial values from `rng` from now on.
-
-    >>> set_rng(np.random.default_rng(0))
-    >>> Uniform(0.5)((2,)).shape
-    (2,)
-    """
-    _rng[0] = rng
+__all__ = ["Constant", "GlorotUniform", "HeNormal", "Initializer", "Normal", "Uniform", "set_rng"]
 
 
 class Initializer:
@@ -49,7 +40,7 @@ class Normal(Initializer):
         self.std, self.mean = std, mean
 
     def sample(self, shape: tuple[int, ...]) -> np.ndarray:
-        return _rng[0].normal(self.mean, self.std, shape)
+        return get_rng().normal(self.mean, self.std, shape)
 
 
 class Uniform(Initializer):
@@ -73,7 +64,7 @@ class Uniform(Initializer):
         self.range = range
 
     def sample(self, shape: tuple[int, ...]) -> np.ndarray:
-        return _rng[0].uniform(*self.range, size=shape)
+        return get_rng().uniform(*self.range, size=shape)
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from symbolic.graph import Apply, Variable, toposort
+from symbolic.source import standing_for
 
 #: Results of a node on a batch, and whether each has the leading axis.
 Batch = tuple[Sequence[Variable], Sequence[bool]]
@@ -38,7 +39,8 @@ def batched(outputs: Sequence[Variable], given: dict[Variable, Variable], same: 
         if not any(v in table for v in node.inputs):
             continue
         inputs, flags = [table.get(v, v) for v in node.inputs], [v in lead for v in node.inputs]
-        made, have = batched_node(node, inputs, flags) if any(flags) else _same(node, inputs)
+        with standing_for(node.loc):
+            made, have = batched_node(node, inputs, flags) if any(flags) else _same(node, inputs)
         for old, new, has in zip(node.outputs, made, have, strict=True):
             table[old] = new
             if has:

@@ -5,7 +5,7 @@ true, then those if it is false. What only one arm needs is computed only if tha
 """
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from symbolic.fgraph import FunctionGraph
@@ -29,10 +29,8 @@ class Arms:
     shared: int
 
 
-def paths(nodes: Sequence[Apply], roots: Iterable[Variable], eager: Collection[Apply] = ()) -> dict[Apply, Path]:
+def paths(nodes: Sequence[Apply], roots: Iterable[Variable]) -> dict[Apply, Path]:
     """Return when each of `nodes`, producers first, is needed for `roots`; () is always.
-
-    Choices that are `eager` need both arms.
 
     Examples
     --------
@@ -54,7 +52,7 @@ def paths(nodes: Sequence[Apply], roots: Iterable[Variable], eager: Collection[A
         here = needed.setdefault(node, ())
         for k, v in enumerate(node.inputs):
             if v.owner is not None:
-                path = here if node in eager else here + literal(node, k)
+                path = here + literal(node, k)
                 needed[v.owner] = path if v.owner not in needed else common(needed[v.owner], path)
     return {node: needed[node] for node in nodes}
 

@@ -235,7 +235,10 @@ class _Program:
                 "outputs": _numbers(spec.outputs),
                 "updates": tuple((index[s], p) for (s, _), p in zip(spec.updates, self.loaded.inplace, strict=True)),
                 "nout": -1 if spec.structure is None else len(spec.outputs),
-                "keys": tuple(spec.structure) if dictionary else None, "threads": config.num_threads()}
+                "keys": tuple(spec.structure) if dictionary else None, "threads": config.num_threads(),
+                "python_calls": self.loaded.python,
+                "python_types": tuple(_numbers(s.node.outputs) for s in self.loaded.python),
+                "python_input_types": tuple(_numbers(s.node.inputs) for s in self.loaded.python)}
 
 
 def _numbers(variables: Sequence[Variable]) -> tuple[tuple[int, int], ...]:
@@ -248,9 +251,10 @@ class _Native(Function):
     program: _Program
     compiler: Compiler
     variants: dict[Facts, Any]
+    fallback: InterpretedFunction | None
 
     def _set_up(self, spec: Spec, compiler: Compiler, program: _Program) -> None:
-        self.spec, self.compiler, self.program, self.variants = spec, compiler, program, {}
+        self.spec, self.compiler, self.program, self.variants, self.fallback = spec, compiler, program, {}, None
 
     def _convert(self, k: int, value: Any) -> np.ndarray:
         arguments = self.spec.arguments
@@ -264,8 +268,10 @@ class _Native(Function):
         arrays = self._arrays(args)
         facts = frozenset((k, a) for k, (v, x) in enumerate(zip(self.spec.leaves, arrays, strict=True))
                           for a, n in enumerate(x.shape) if n == 1 and v.type.shape[a] is None)
-        if not failure.broadcast or not facts or 1 not in detail[:2]:
+        if not failure.broadcast or 1 not in detail[:2]:
             raise self._explained(failure, detail)
+        if not facts:
+            return self._interpreted(args)
         with _compiling:
             if facts not in self.variants:
                 program = _Program(self.spec, self.compiler, facts)
@@ -276,7 +282,16 @@ class _Native(Function):
         return self.variants[facts](*args)
 
     def _variant_miss(self, program: _Program, code: int, detail: tuple[int, ...], args: tuple[Any, ...]) -> Any:
-        raise self._explained(program.loaded.failures[code], detail)
+        failure = program.loaded.failures[code]
+        if failure.broadcast and 1 in detail[:2]:
+            return self._interpreted(args)
+        raise self._explained(failure, detail)
+
+    def _interpreted(self, args: tuple[Any, ...]) -> Any:
+        """Call with NumPy, which broadcasts what it is: an extent is 1 that doesn't follow from those of the inputs."""
+        if self.fallback is None:
+            self.fallback = InterpretedFunction(self.spec)
+        return self.fallback(*args)
 
     def _explained(self, failure: Failure, detail: Sequence[int]) -> Exception:
         text = failure.message.format(*detail[:failure.details])

@@ -4,6 +4,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 
 class SymbolicError(Exception):
     """Base of every error this package raises about a graph."""
@@ -51,6 +53,14 @@ class ConversionError(SymbolicError, TypeError):
 
 class IndexOutOfBounds(SymbolicError, IndexError):
     """An index outside its axis."""
+
+
+class LinAlgError(SymbolicError, np.linalg.LinAlgError):
+    """A matrix that a decomposition or a solution can't be computed of: singular, not positive definite."""
+
+
+class ParameterError(SymbolicError, ValueError):
+    """A parameter of a distribution outside its range."""
 
 
 class CompileError(SymbolicError, RuntimeError):

@@ -5,11 +5,13 @@ Interning happens here and not while the user builds: identity is the user's unt
 from __future__ import annotations
 
 import hashlib
+import itertools
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from symbolic.graph import Apply, Constant, Variable, toposort
+from symbolic.graph import Apply, Constant, Op, Variable, toposort
 from symbolic.types import TensorType
 
 #: Knowledge that an extent is 1: (ordinal of a captured variable, axis).
@@ -60,6 +62,11 @@ class FunctionGraph:
             known.update(node.outputs)
         for v in self.outputs:
             assert v in known or isinstance(v, Constant), f"output {v} isn't computed"
+
+
+#: Numbers for ops of users, equal ones having one.
+_users_ops: weakref.WeakKeyDictionary[Op, int] = weakref.WeakKeyDictionary()
+_count = itertools.count()
 
 
 class Interner:
@@ -120,7 +127,7 @@ class Interner:
         found = self.applies.get(key)
         if found is not None:
             return self.table_of(found)
-        same = all(a.type == b.type for a, b in zip(inputs, node.inputs, strict=True))
+        same = node.op.theano_form or all(a.type == b.type for a, b in zip(inputs, node.inputs, strict=True))
         types = [o.type for o in node.outputs] if same else node.op.infer_type(*(v.type for v in inputs))
         if self.facts:
             narrowed = []
@@ -172,8 +179,11 @@ def _interned(inputs: Sequence[Variable], outputs: Sequence[Variable], simplify:
     return FunctionGraph(new_inputs, new_outputs, nodes, interner.ordinals)
 
 
-def signature(graph: FunctionGraph) -> str:
-    """Return a hash of the graph: ops, types, wiring and constants; names and source lines don't count."""
+def signature(graph: FunctionGraph, exact: bool = False) -> str:
+    """Return a hash of the graph: ops, types, wiring and constants; names and source lines don't count.
+
+    With `exact`, ops of users are told apart by more than what they are called: for use within this process alone.
+    """
     digest = hashlib.sha256()
     number: dict[Variable, int] = {}
     for v in graph.inputs:
@@ -191,6 +201,8 @@ def signature(graph: FunctionGraph) -> str:
     for node in graph.nodes:
         refs = [ref(v) for v in node.inputs]
         props = "" if not node.op.__props__ else repr(node.op.props())
+        if exact and not node.op.stable:
+            props += f" {_users_ops.setdefault(node.op, next(_count))}"
         digest.update(f"{type(node.op).__qualname__}{props} {refs} {[o.type for o in node.outputs]}\n".encode())
         for o in node.outputs:
             number[o] = len(number)

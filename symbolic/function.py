@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,7 +106,7 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
             replace[i.variable] = a.state
             pairs += _updates([(a.state, i.update)])
     roots = clone_replace(outs + [u for _, u in pairs], replace) if replace else outs + [u for _, u in pairs]
-    more = _default_updates(roots, pairs, no_default_updates)
+    more = _default_updates(roots, pairs, no_default_updates, replace)
     pairs, roots = pairs + more, roots + [u for _, u in more]
     leaves = inputs_of(roots)
     known = {i.variable for i in ins}
@@ -115,7 +115,7 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
             raise errors.MissingInputError(errors.message(
                 "function", f"the graph needs {describe(v)}, which isn't among the inputs", (), v.loc or loc,
                 "add it to the inputs, or replace it with givens"))
-    _check_used(ins, used, on_unused_input or config.on_unused_input)
+    _check_used(ins, [*used, *leaves], on_unused_input or config.on_unused_input)
     shareds = [v for v in leaves if isinstance(v, SharedVariable)]
     shareds += [s for s, _ in pairs if s not in shareds]
     label = name or (f"{loc.file.rsplit('/', 1)[-1]}:{loc.line}" if loc else "function")
@@ -262,10 +262,18 @@ def _updates(updates: Any) -> list[tuple[SharedVariable, Variable]]:
     return out
 
 
-def _default_updates(roots: Iterable[Variable], pairs: Sequence[tuple[SharedVariable, Variable]],
-                     without: Any) -> list[tuple[SharedVariable, Variable]]:
+def _default_updates(roots: Sequence[Variable], pairs: Sequence[tuple[SharedVariable, Variable]], without: Any,
+                     replace: dict[Variable, Variable]) -> list[tuple[SharedVariable, Variable]]:
+    """Return the default updates of what `roots` read, and of what these updates read."""
     if without is True:
         return []
     skip = set(without or ()) | {s for s, _ in pairs}
-    found = [v for v in inputs_of(roots) if isinstance(v, SharedVariable) and v.default_update is not None]
-    return [(v, as_tensor_variable(v.default_update)) for v in found if v not in skip]
+    found: dict[SharedVariable, Variable] = {}
+    new: Sequence[Variable] = roots
+    while new:
+        read = [v for v in inputs_of(new) if isinstance(v, SharedVariable) and v.default_update is not None
+                and v not in skip and v not in found]
+        values = clone_replace([as_tensor_variable(v.default_update) for v in read], replace)
+        found.update(zip(read, values, strict=True))
+        new = values
+    return list(found.items())

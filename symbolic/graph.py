@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symbolic import errors
-from symbolic.scalar import Check, Expr, IndexLambda, Scatter
+from symbolic.scalar import Check, IndexLambda, Scatter
 from symbolic.source import SourceLoc, caller
 from symbolic.types import TensorType, is_masked, promote, weak_dtype
 
@@ -157,13 +157,36 @@ class Apply:
 
     __slots__ = ("__weakref__", "_tag", "inputs", "loc", "op", "outputs")
 
-    def __init__(self, op: Op, inputs: Sequence[Variable], types: Sequence[TensorType],
+    def __init__(self, op: Op, inputs: Sequence[Variable], outputs: Sequence[TensorType | Variable],
                  loc: SourceLoc | None = None) -> None:
         self.op = op
         self.inputs = tuple(inputs)
         self.loc = loc
-        self.outputs = tuple(Variable(t, self, k, loc=loc) for k, t in enumerate(types))
         self._tag: Any = None
+        if outputs and isinstance(outputs[0], Variable):
+            self._adopt(outputs)  # type: ignore[arg-type]
+        else:
+            self.outputs = tuple(Variable(t, self, k, loc=loc) for k, t in enumerate(outputs))  # type: ignore[arg-type]
+
+    def _adopt(self, outputs: Sequence[Variable]) -> None:
+        """Take variables as outputs, as Theano's ops make them: ``x.type()`` says no more of extents than which are 1."""
+        for k, v in enumerate([*self.inputs, *outputs]):
+            if not isinstance(v, Variable):
+                raise TypeError(f"Apply({self.op}, inputs, outputs): item {k} is {v!r} ({type(v).__name__}), which isn't a "
+                                "variable; T.as_tensor_variable makes one")
+        for k, v in enumerate(outputs):
+            if v.owner is not None or type(v) is not Variable:
+                raise errors.GraphError(f"Apply({self.op}, inputs, outputs): output {k}, {describe(v)}, is something else "
+                                        "already; make a new variable for it, as with x.type()")
+            v.owner, v.index = self, k
+            v.type = v.type.clone(shape=tuple(1 if n == 1 else None for n in v.type.shape))
+        self.outputs = tuple(outputs)
+        self._place(self.loc or caller())
+
+    def _place(self, loc: SourceLoc | None) -> None:
+        self.loc = loc
+        for v in self.outputs:
+            v.loc = loc
 
     @property
     def tag(self) -> Any:
@@ -205,12 +228,27 @@ class Op:
     __props__: tuple[str, ...] = ()
     #: Input whose memory the only output shares, in the same order (reshape); None for other ops.
     view_of: int | None = None
+    #: Input to which the (only) result adds, whatever it is: f(x, y) = x + f(0, y); None for other ops.
+    adds_to: int | None = None
+    #: Whether a cotangent of an operand is zero where the operand doesn't count: what is behind it may be nan there.
+    hides: bool = False
+    #: Whether operands beside that one are there only so that they are computed before.
+    waits: bool = False
     #: Name of the library routine that computes it (``"gemm"``), which `lower` knows how to call.
     extern: str | None = None
     #: Whether inlining into every reader is free: indices change, no arithmetic.
     is_index_map: bool = False
     #: How many results an op chooses, which computes nothing: operands are the condition, these, and those if it is false.
     arms: int | None = None
+    #: Whether the class is written in Theano's form: `make_node`, `perform`, `infer_shape(node, shapes)`. Found by itself.
+    theano_form: bool = False
+    #: Which of several results a call returns; None for all.
+    default_output: int | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for adapt in ADAPT:
+            adapt(cls)
 
     @property
     def name(self) -> str:
@@ -243,9 +281,14 @@ class Op:
         """Return the types of the outputs, or raise what is wrong with the inputs."""
         raise NotImplementedError(f"{self}: infer_type isn't defined")
 
-    def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
-        """Return the extents of the outputs."""
-        raise NotImplementedError(f"{self}: infer_shape isn't defined")
+    def infer_shape(self, *types: TensorType) -> tuple[tuple[Any, ...], ...]:
+        """Return the extents of the outputs; None for those that are known only once the result was computed.
+
+        Only an op of Python code alone may do that; it needn't give any, nor this method.
+        """
+        if not self.opaque:
+            raise NotImplementedError(f"{self}: infer_shape isn't defined")
+        return tuple((None,) * t.ndim for t in self.infer_type(*types))
 
     def checks(self, *types: TensorType) -> tuple[Check, ...]:
         """Return what must hold at run time."""
@@ -271,6 +314,10 @@ class Op:
         """Return the :class:`symbolic.branch.Arms` that it computes one of, for operands of `types`; None if it is none."""
         return None
 
+    def template(self, *types: TensorType) -> Any:
+        """Return the :class:`symbolic.template.Template` that computes it for operands of `types`; None if it has none."""
+        return None
+
     def batch(self, node: Apply, inputs: Sequence[Variable], flags: Sequence[bool]) -> Any:
         """Return the results for `inputs`, of which those flagged have one more axis in front, and which results have it.
 
@@ -282,10 +329,38 @@ class Op:
         """Compute with NumPy; None to interpret ``compute``."""
         return None
 
+    def python(self, node: Apply, arrays: Sequence[np.ndarray]) -> Any:
+        """Compute an application in Python: what runs where there is nothing else, in compiled programs as well.
+
+        Arrays are not to be written to. What is returned must have the dtypes and ranks of the node's outputs.
+        """
+        return self.reference(*arrays)
+
+    @property
+    def has_python(self) -> bool:
+        """Whether there is Python code that computes it."""
+        return type(self).reference is not Op.reference or type(self).python is not Op.python
+
+    @property
+    def opaque(self) -> bool:
+        """Whether nothing but Python code says what it computes."""
+        own = type(self)
+        return (self.has_python and own.compute is Op.compute and own.expand is Op.expand and own.loop is Op.loop
+                and own.branch is Op.branch and self.extern is None and self.view_of is None and self.arms is None)
+
     def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
                  gouts: Sequence[Variable | None]) -> list[Variable | None]:
         """Return the cotangent of each input; None where no gradient flows."""
-        raise errors.NotSupported(f"{self} has no gradient")
+        node = outputs[0].owner if outputs else None
+        raise errors.NotSupported(errors.message(
+            self.name, "it has no gradient", tuple(describe(v) for v in inputs), None if node is None else node.loc,
+            "give the op a pullback (or grad in Theano's form), wrap it in custom_gradient, or take it out with "
+            "disconnected_grad(...)"))
+
+    def pullback_unless_zero(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
+                             gouts: Sequence[Variable | None]) -> list[Variable | None]:
+        """Return the same, but zero where a cotangent is zero, even if the derivative isn't finite: behind an op that hides."""
+        return self.pullback(inputs, outputs, gouts)
 
     def pushforward(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
                     tangents: Sequence[Variable | None]) -> Sequence[Variable | None] | None:
@@ -305,10 +380,17 @@ class Op:
             raise located(error, self, variables) from None
         return Apply(self, variables, types, caller())
 
-    def __call__(self, *inputs: Any) -> Any:
-        """Apply to `inputs`; return the output, or the list of outputs."""
-        outputs = self.make_node(*inputs).outputs
-        return outputs[0] if len(outputs) == 1 else list(outputs)
+    def __call__(self, *inputs: Any, return_list: bool = False, **kwargs: Any) -> Any:
+        """Apply to `inputs`; return the output, or the list of outputs (in any case with `return_list`)."""
+        node = self.make_node(*inputs, **kwargs)
+        if self.theano_form and node.op is self:
+            node._place(caller())
+        outputs = node.outputs if self.default_output is None else [node.outputs[self.default_output]]
+        return outputs[0] if len(outputs) == 1 and not return_list else list(outputs)
+
+
+#: Filled by `ops.opaque`: what is done to each new class of ops.
+ADAPT: list[Callable[[type[Op]], None]] = []
 
 
 def describe(variable: Variable) -> str:

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from symbolic import errors
 from symbolic.fgraph import FunctionGraph
 from symbolic.graph import Apply, Constant, Variable
 from symbolic.scalar import Check, Expr, IndexLambda, const, cost, dim, load, substitute, sym, toposort
-from symbolic.types import is_discrete
+from symbolic.types import TensorType, is_discrete
 
 _HOST_COST = 60  # longer integer expressions are computed once, by a kernel
 
@@ -44,7 +45,10 @@ class Extents:
         self.shape: dict[Variable, tuple[Expr, ...]] = {}
         self.value: dict[Variable, Expr] = {}
         self.guards: list[Guard] = []
+        #: by result, the extents that are known only once it was computed: axis, and the variable that stands for it
+        self.measured: dict[Variable, dict[int, Variable]] = {}
         self._merged: dict[Expr, Expr] = {}
+        self._order: dict[Variable, int] = {}  # of the nodes that compute variables
         for k, v in enumerate(graph.inputs):
             self.shape[v] = tuple(sym(f"x{k}_{a}") if n is None else const(n, "int64")
                                   for a, n in enumerate(v.type.shape))
@@ -90,16 +94,28 @@ class Extents:
                 self._guard(node, check, ordinal)
         shapes = node.op.infer_shape(*types)
         for out, extents in zip(node.outputs, shapes, strict=True):
-            resolved = [self.find(self.resolve(e, node.inputs)) for e in extents]
+            resolved = [self._measured(out, a) if e is None else self.find(self.resolve(e, node.inputs))
+                        for a, e in enumerate(extents)]
             for a, n in enumerate(out.type.shape):
                 if n is not None and resolved[a].op != "const":
                     if ordinal is not None:
                         self._fact_guard(node, out, a, n, resolved[a])
                     resolved[a] = const(n, "int64")
             self.shape[out] = tuple(resolved)
+            self._order[out] = len(self._order) + 1
         out = node.outputs[0]
         if len(node.outputs) == 1 and out.ndim == 0 and is_discrete(out.dtype):
             self._host_value(node, out, types)
+
+    def _measured(self, out: Variable, a: int) -> Expr:
+        """Return an extent that is known only once its result was computed."""
+        n = out.type.shape[a]
+        if n is not None:  # it is checked when the result is there
+            return const(n, "int64")
+        extent = Variable(TensorType("int64", ()), name=f"extent {a} of {out}", loc=out.loc)
+        self.shape[extent] = ()
+        self.measured.setdefault(out, {})[a] = extent
+        return load(extent, (), "int64")
 
     def _host_value(self, node: Apply, out: Variable, types: tuple) -> None:
         meaning = node.op.compute(*types)
@@ -128,10 +144,17 @@ class Extents:
             x, y = (self.of(node.inputs[k])[a] for k, a in check.broadcast)
             self._merge(x, y)
 
+    def _known_before(self, x: Expr, y: Expr) -> bool:
+        """Whether what `x` reads is computed before what `y` reads: who has extent `y` can't wait for less than that."""
+        return self._latest(x) < self._latest(y)
+
+    def _latest(self, e: Expr) -> int:
+        return max((self._order.get(n.arg, 0) for n in toposort([e]) if n.op == "load"), default=-1)
+
     def _merge(self, x: Expr, y: Expr) -> None:
         if x is y:
             return
-        if x.op != "const" and (y.op == "const" or (y.op == "sym" and x.op != "sym")):
+        if x.op != "const" and (y.op == "const" or (y.op == "sym" and x.op != "sym") or self._known_before(y, x)):
             x, y = y, x
         self._merged[y] = x
 
@@ -172,7 +195,7 @@ def infer(graph: FunctionGraph) -> Extents:
 
 
 def over_operands(graph: FunctionGraph, outputs: Sequence[Variable], first: int, along: range = range(0),
-                  steady: int = 0, assume: bool = False) -> list[tuple[Expr, ...]]:
+                  steady: int = 0, assume: bool = False, unknown: bool = False) -> list[tuple[Any, ...]]:
     """Return the extents of `outputs` of an inner graph, over the operands of the application that it belongs to.
 
     Parameters
@@ -187,11 +210,13 @@ def over_operands(graph: FunctionGraph, outputs: Sequence[Variable], first: int,
         The first input that has the same value whenever the graph is computed.
     assume : bool
         Take extents for equal between which the graph chooses (see :func:`assumed`).
+    unknown : bool
+        Give None for an extent that depends on a value which is known only inside.
 
     Raises
     ------
     NotSupported
-        If an extent depends on a value that is known only inside.
+        If there is such an extent.
     """
     extents = Extents(graph)
     for node in graph.nodes:
@@ -206,11 +231,20 @@ def over_operands(graph: FunctionGraph, outputs: Sequence[Variable], first: int,
             k = place.get(n.arg, -1)
             if k < steady or args:
                 raise errors.NotSupported("the shape of what a step returns may change from step to step\n"
-                                          "hint: a trace holds arrays of one shape; pad them to a common length")
+                                          "hint: a trace holds arrays of one shape; pad them to a common length. An op "
+                                          "in Python may tell the shape beforehand, with infer_shape")
             return load(first + k, (), n.dtype)
         return None
 
-    return [tuple(substitute([assumed(e, graph, steady) if assume else e for e in extents.of(o)], outer)) for o in outputs]
+    def over(e: Expr) -> Expr | None:
+        try:
+            return substitute([assumed(e, graph, steady) if assume else e], outer)[0]
+        except errors.NotSupported:
+            if not unknown:
+                raise
+            return None
+
+    return [tuple(map(over, extents.of(o))) for o in outputs]
 
 
 def assumed(extent: Expr, graph: FunctionGraph, steady: int) -> Expr:

@@ -9,7 +9,7 @@ import numpy as np
 
 from symbolic import errors
 from symbolic.branch import Path, common, literal, paths
-from symbolic.graph import Apply, Op, Variable, as_tensor_variable, constant, describe, toposort
+from symbolic.graph import Apply, Constant, Op, Variable, as_tensor_variable, constant, describe, toposort
 from symbolic.nullgrad import DisconnectedType, is_null
 from symbolic.source import caller
 from symbolic.types import TensorType, is_complex, is_discrete
@@ -150,6 +150,7 @@ def pullbacks(seeds: dict[Variable, Variable], targets: Sequence[Variable],
             reach.update(reached)
             active.append(node)
     terms = _Terms(seeds, paths(active, [*seeds]))
+    hidden: set[Variable] = set()  # what a `switch` stands before
     for node in reversed(active):
         gouts = [terms.get(v) for v in node.outputs]
         if all(g is None for g in gouts):
@@ -157,7 +158,10 @@ def pullbacks(seeds: dict[Variable, Variable], targets: Sequence[Variable],
         if node.op.arms is not None:  # each arm gets what it gave, under its condition
             found: list[Variable | None] = [None, *gouts, *gouts]
         else:
-            found = pullback_of(node, gouts)
+            behind = any(v in hidden for v in node.outputs)
+            if behind or node.op.hides:
+                hidden.update(node.inputs)
+            found = pullback_of(node, gouts, behind)
         for k, (x, g) in enumerate(zip(node.inputs, found, strict=True)):
             if g is not None and x in reach and x not in stop:
                 terms.add(x, g, terms.path(node) + literal(node, k))
@@ -209,14 +213,14 @@ class _Terms:
         condition, side = more[0]
         pair = self.waiting.setdefault(x, {}).setdefault(condition, [None, None])
         before = pair[side]
-        pair[side] = g if before is None else before + g  # type: ignore[operator]
+        pair[side] = g if before is None else accumulated(before, g)
 
     def _sum(self, x: Variable, g: Variable) -> None:
         before = self.sums.get(x)
         if before is None or is_null(g):
             self.sums[x] = g
         elif not is_null(before):
-            self.sums[x] = before + g  # type: ignore[operator]
+            self.sums[x] = accumulated(before, g)
 
     def get(self, v: Variable) -> Variable | None:
         """Return the cotangent of `v`, which holds where `v` is needed."""
@@ -232,6 +236,33 @@ class _Terms:
             for condition, side in reversed(self.path(v.owner)):
                 g = _chosen(condition, side, g, v)
         return g
+
+
+def accumulated(total: Variable, g: Variable) -> Variable:
+    """Return the sum of two cotangents of one variable.
+
+    What was added to zeros, a gradient of rows of a table or of a slice, is added to `total` instead: its zeros, and the
+    passes over all of them, needn't be.
+    """
+    chain: list[Apply] = []
+    v = g
+    while v.owner is not None and v.owner.op.adds_to == 0:
+        chain.append(v.owner)
+        v = v.owner.inputs[0]
+    if not chain:
+        return total + g  # type: ignore[operator]
+    out = total if _is_zeros(v) else total + v  # type: ignore[operator]
+    for node in reversed(chain):
+        out = node.op(out, *node.inputs[1:])
+    return out
+
+
+def _is_zeros(v: Variable) -> bool:
+    """Whether `v` is what :func:`zeros_of` makes."""
+    if v.owner is None or v.owner.op.name != "second" or not v.owner.op.stable:
+        return False
+    fill = v.owner.inputs[1]
+    return isinstance(fill, Constant) and not fill.data.any()
 
 
 def _chosen(condition: Variable, side: bool, g: Variable, like: Variable) -> Variable:
@@ -252,10 +283,10 @@ def connected(node: Apply, reached: Sequence[bool]) -> list[Variable]:
     return [o for k, o in enumerate(node.outputs) if any(r and row[k] for r, row in zip(reached, pattern, strict=True))]
 
 
-def pullback_of(node: Apply, gouts: Sequence[Variable | None]) -> list[Variable | None]:
-    """Return the cotangents of a node's inputs, seen to be of the right types."""
+def pullback_of(node: Apply, gouts: Sequence[Variable | None], hidden: bool = False) -> list[Variable | None]:
+    """Return the cotangents of a node's inputs, seen to be of the right types; `hidden`: zeros are to stay zero."""
     null = next((g for g in gouts if is_null(g)), None)
-    found: list[Variable | None] = [null] * len(node.inputs) if null is not None else _rule(node, gouts)
+    found: list[Variable | None] = [null] * len(node.inputs) if null is not None else _rule(node, gouts, hidden)
     if len(found) != len(node.inputs):
         raise errors.GraphError(f"{node.op}: pullback returned {len(found)} terms for {len(node.inputs)} inputs")
     for x, g in zip(node.inputs, found, strict=True):
@@ -266,17 +297,20 @@ def pullback_of(node: Apply, gouts: Sequence[Variable | None]) -> list[Variable 
     return found
 
 
-def _rule(node: Apply, gouts: Sequence[Variable | None]) -> list[Variable | None]:
+def _rule(node: Apply, gouts: Sequence[Variable | None], hidden: bool) -> list[Variable | None]:
     """Call the derivative that an op carries: our `pullback`, or Theano's `L_op` or `grad`."""
     op = node.op
     theano = getattr(op, "L_op", None) or getattr(op, "grad", None)
     if theano is None or type(op).pullback is not Op.pullback:
-        return op.pullback(node.inputs, node.outputs, gouts)
+        return (op.pullback_unless_zero if hidden else op.pullback)(node.inputs, node.outputs, gouts)
     given = [DisconnectedType()() if g is None else g for g in gouts]
     inputs = list(node.inputs)
     found = theano(inputs, list(node.outputs), given) if hasattr(op, "L_op") else theano(inputs, given)
-    return [None if g is None or isinstance(g.type, DisconnectedType) or is_discrete(x.dtype) and not is_null(g) else g
-            for x, g in zip(inputs, found, strict=True)] if len(found) == len(inputs) else list(found)
+    if len(found) != len(inputs):
+        return list(found)
+    return [None if g is None or isinstance(g.type, DisconnectedType) or is_discrete(x.dtype) and not is_null(g)
+            else g if is_null(g) or g.dtype == x.dtype or is_complex(g.dtype) else g.astype(x.dtype)
+            for x, g in zip(inputs, found, strict=True)]
 
 
 def Lop(f: Any, wrt: Any, eval_points: Any, consider_constant: Iterable[Variable] | None = None,

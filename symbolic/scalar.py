@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from symbolic.errors import DTypeError, ShapeError
+from symbolic.philox import philox4x32
 from symbolic.types import is_complex, promote, real_of, to_float, weak_dtype
 
 _INTERNED: WeakValueDictionary[tuple, Expr] = WeakValueDictionary()
@@ -200,6 +201,12 @@ def _libm(name: str, numpy: Callable, cost: int = 20, c: str | None = None, cplx
                 complex_c="c" + spelling + "{f}({0})" if cplx else None)
 
 
+def _philox(word: int) -> Atom:
+    """Return the atom for a word of a random block; its arguments are the counter's four words and the key's two."""
+    return Atom(f"philox{word}", 6, lambda *counter_and_key: philox4x32(*counter_and_key)[word],
+                f"sym_philox({{0}}, {{1}}, {{2}}, {{3}}, {{4}}, {{5}}, {word})", cost=80)
+
+
 _ATOM_ROWS = (
     Atom("add", 2, np.add, "{0} + {1}", complex_c="{0} + {1}"),
     Atom("sub", 2, np.subtract, "{0} - {1}", complex_c="{0} - {1}"),
@@ -254,6 +261,7 @@ _ATOM_ROWS = (
     Atom("imag", 1, np.imag, "0", result="real", complex_c="cimag{f}({0})"),
     Atom("conj", 1, np.conj, "{0}", complex_c="conj{f}({0})"),
     Atom("complex", 2, lambda re, im: re + 1j * im, "sym_complex{f}({0}, {1})", result="complex"),
+    *(_philox(word) for word in range(4)),
 )
 ATOMS: dict[str, Atom] = {atom.name: atom for atom in _ATOM_ROWS}
 
@@ -381,16 +389,29 @@ def _fold_index(name: str, x: Expr, y: Expr) -> Expr | None:
         return const(True, "bool")
     elif name in ("lt", "ne") and x is y:
         return const(False, "bool")
-    elif name == "lt" and y.op == "const" and y.arg <= 0 and _is_extent(x):
+    elif name == "lt" and y.op == "const" and y.arg <= 0 and _never_negative(x):
         return const(False, "bool")
-    elif name == "le" and x.op == "const" and x.arg <= 0 and _is_extent(y):
+    elif name == "le" and x.op == "const" and x.arg <= 0 and _never_negative(y):
         return const(True, "bool")
+    elif name in ("eq", "ne"):
+        for a, b in ((x, y), (y, x)):
+            if a.op == "const" and a.arg < 0 and _never_negative(b):
+                return const(name == "ne", "bool")
     return None
 
 
-def _is_extent(e: Expr) -> bool:
-    """Whether a symbol is an extent (``d0_1`` of an op's input, ``x0_1`` of a graph's), which is never negative."""
-    return e.op == "sym" and e.arg[0] in "dx" and "_" in e.arg
+def _never_negative(e: Expr) -> bool:
+    """Whether an integer is an extent (``d0_1`` of an op's input, ``x0_1`` of a graph's), or made of such, keeping its sign."""
+    stack, steps = [e], 0
+    while stack:
+        n = stack.pop()
+        steps += 1
+        if n.op == "sym" and n.arg[0] in "dx" and "_" in n.arg or n.op == "const" and n.arg >= 0:
+            continue
+        if n.op not in ("add", "mul", "floordiv") or steps > 30:
+            return False
+        stack.extend(n.args)
+    return True
 
 
 def select(condition: Expr, x: Any, y: Any) -> Expr:

@@ -1,6 +1,7 @@
 """Shared variables: values that live between calls and that functions update."""
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -54,6 +55,12 @@ class Container:
 
 
 _moving = threading.Lock()
+_serials = itertools.count()
+
+
+def now() -> int:
+    """Return a number that is below the serial number of every shared variable made from here on, and above all others'."""
+    return next(_serials)
 
 
 class SharedVariable(Variable):
@@ -64,14 +71,22 @@ class SharedVariable(Variable):
     container : Container
     default_update : Variable or None
         The update that functions make unless told otherwise.
+    serial : int
+        Counts shared variables in the order in which they are made.
     """
 
-    __slots__ = ("container", "default_update")
+    __slots__ = ("container", "default_update", "serial")
 
     def __init__(self, type: TensorType, container: Container, name: str | None = None) -> None:
         super().__init__(type, name=name)
         self.container = container
         self.default_update: Any = None
+        self.serial = next(_serials)
+
+    def __setstate__(self, state: Any) -> None:
+        for name, value in state[1].items():
+            setattr(self, name, value)
+        self.serial = next(_serials)  # of this process
 
     def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> np.ndarray:
         """Return the value: a copy, or with `borrow` the array itself."""

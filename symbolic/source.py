@@ -7,6 +7,9 @@ from __future__ import annotations
 import linecache
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 _ROOT = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -32,8 +35,24 @@ class SourceLoc:
         return f"{place}: {text}" if text else place
 
 
+_standing: ContextVar[SourceLoc | None] = ContextVar("standing", default=None)
+
+
+@contextmanager
+def standing_for(loc: SourceLoc | None) -> Iterator[None]:
+    """Let what is made in the block have been made where `loc` says: a rewrite's nodes stand for the user's."""
+    token = _standing.set(loc)
+    try:
+        yield
+    finally:
+        _standing.reset(token)
+
+
 def caller() -> SourceLoc | None:
     """Return the innermost frame outside this package (and outside ``lasagne_like``)."""
+    standing = _standing.get()
+    if standing is not None:
+        return standing
     frame = sys._getframe(1)
     while frame is not None:
         code = frame.f_code

@@ -41,6 +41,7 @@ ELEMENTWISE = {
     "erfcinv": special.erfcinv, "gamma": special.gamma, "gammaln": special.gammaln, "psi": special.psi,
     "tri_gamma": lambda x: special.polygamma(1, x), "sigmoid": special.expit,
     "softplus": _long(lambda x: np.logaddexp(x, 0)), "real": np.real, "imag": np.imag, "conj": np.conj,
+    "mul_unless_zero": lambda x, y: np.where(x == 0, 0, np.multiply(x, y)).astype(np.multiply(x, y).dtype),
     "relu": lambda x: np.maximum(x, 0), "angle": np.angle, "complex": _complex,
 }
 

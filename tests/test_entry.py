@@ -155,7 +155,8 @@ int hungry(R *rt, A *in) { (void)in; return rt->scratch(rt, (int64_t)1 << 60) ? 
 /* output = sum of the first result of Python step 0 on x; ignores failures if asked to by x[0] == 7 */
 int opaque(R *rt, A *in)
 {
-    symbolic_array out[1];
+    int64_t shape[1] = {-1};
+    symbolic_result out[1] = {{0, shape, 1}};
     rt->begin(rt, 1e6);
     if (rt->python(rt, 0, in, out) < 0) return ((double *)in[0].data)[0] == 7 ? 0 : -1;
     double *y = rt->output(rt, 0, NULL);

@@ -313,7 +313,7 @@ def test_a_constant_condition_is_none():
 
 
 def test_a_shape_known_only_inside_an_arm():
-    """Memory for it can't be had before the arm runs, so its length is computed in any case."""
+    """Memory for it can't be had before the arm runs, so the arm takes it and says where it is."""
     c, x = T.bscalar("c"), T.dvector("x")
     f = symbolic.function([c, x], ifelse(c, T.arange(T.cast(x.sum(), "int64")), T.arange(2)))
     np.testing.assert_array_equal(f(1, [1.5, 2.5]), [0, 1, 2, 3])

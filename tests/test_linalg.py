@@ -218,3 +218,13 @@ def test_lists_and_casts():
     x = TensorType("float32", (2,))("x")
     assert dot([1, 2], x).dtype == "float32"
     assert dot(cast_to(x, "int8"), [1.0, 2.0]).dtype == "float64"
+
+
+@pytest.mark.parametrize("k", [0, 1, -1])
+def test_a_transposed_slice_is_no_transposed_operand(k):
+    """BLAS reads a transposed matrix where it lies; a slice of a stack lies elsewhere than the stack."""
+    a, b = draw((3, 4, 5)), draw((4, 2))
+    x, y = variables(a, b)
+    outs = run([dot(x[k].T, y), dot(y.T, x[k]), dot(x[k].T, x[0])], {x: a, y: b})
+    for got, want in zip(outs, (a[k].T @ b, b.T @ a[k], a[k].T @ a[0]), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12)

@@ -170,7 +170,6 @@ EXAMPLES = {
                          T.inc_subtensor(T.set_subtensor(V[1], W.sum())[1], W.max())],
     "write_what_is_there": [M[1:3].owner.op.writer(True)(M, M[1:3])],
     "take_of_all": [FIXED[T.constant(np.arange(4))]],
-    "transpose_of_dot": [T.dot(M, N).T],
     "dot_chain": [T.dot(T.dot(FIXED.T, FIXED), FIXED2)],
     "dot_of_zeros": [T.dot(constant(np.zeros((2, 4))), FIXED)],
     "log_of_exp": [log(T.exp(W)), T.log2(T.exp(W)), T.log10(T.exp(W).reshape((2, 3)))],

@@ -285,6 +285,20 @@ def test_loops_are_stable_inside():
         np.testing.assert_allclose(slope, [0, 0.5, 1])
 
 
+def test_ops_with_a_graph_of_their_own_are_stable_inside():
+    x, inner = T.dvector("x"), T.dvector("inner")
+    form = symbolic.op_from_graph([inner], [T.log(1 + T.exp(inner))])
+    nested = symbolic.op_from_graph([inner], [form(inner) * 1.0])
+    outs = [form(x), nested(x), symbolic.checkpoint(T.log(1 + T.exp(x)))]
+    outs += [T.grad(y.sum(), x) for y in outs]
+    for mode in ("FAST_COMPILE", "FAST_RUN"):
+        found = symbolic.function([x], outs, mode=mode)([-1000.0, 0.0, 1000.0])
+        for value in found[:3]:
+            np.testing.assert_allclose(value, [0, np.log(2), 1000])
+        for slope in found[3:]:
+            np.testing.assert_allclose(slope, [0, 0.5, 1])
+
+
 def test_without_stability_the_formula_is_as_written():
     x = T.dvector("x")
     y = T.log(1 + T.exp(x))

@@ -289,7 +289,7 @@ def test_operands_that_do_not_fit_are_refused_when_called():
     with pytest.raises(errors.ShapeError) as caught:
         f(np.ones((3, 2)), np.ones((4, 3)), 2)
     assert "lambda a, b: a + b" in str(caught.value)
-    assert f(np.ones((0, 2)), np.ones((0, 3)), 0).shape == (0, 2)
+    assert f(np.ones((0, 2)), np.ones((0, 2)), 0).shape == (0, 2)
     h = T.dvector("h")
     grows = symbolic.function([x, h], symbolic.scan(lambda row, h: row * h.sum(), x, h)[0])
     with pytest.raises(errors.ShapeError, match="carry 0 has extent 3 along axis 0 before a step and 2 after it"):
@@ -455,7 +455,7 @@ def test_loops_of_as_many_steps_are_merged_where_neither_waits():
     a, _ = symbolic.scan(lambda e, t: t + e, x, T.constant(0.0))
     b, _ = symbolic.scan(lambda e, t: t * 2 + e, x, T.constant(0.0))
     c, _ = symbolic.scan(lambda e, t: t + e, a, T.constant(0.0))
-    other, _ = symbolic.map(lambda e: e + 1, T.arange(3))
+    other, _ = symbolic.scan(lambda t: t + 1, outputs_info=T.constant(0.0), n_steps=3)
     f = symbolic.function([x], [a, b, c, other])
     assert loops_in(f) == 3
     got = f([1, 2, 3])

@@ -49,7 +49,7 @@ import numpy as np
 
 _SOURCES = Path(__file__).parent / "templates"
 _PARTS = ("entry.c", "entry_blas.h", "entry_call.h", "entry_callable.h", "entry_gemm_loops.h",
-          "entry_memory.h", "entry_outputs.h", "entry_runtime.h", "entry_storage.h", "runtime.h")
+          "entry_lapack.h", "entry_memory.h", "entry_outputs.h", "entry_runtime.h", "entry_storage.h", "runtime.h")
 _NAME = "symbolic_entry"
 _FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-shared", "-Wall", "-Wextra")
 _LINK = (("-undefined", "dynamic_lookup") if sys.platform == "darwin" else ("-ldl", "-lpthread"))
@@ -100,6 +100,7 @@ def _load_once(cache_dir: Path, compiler: tuple[str, ...]) -> ModuleType:
         raise EntryBuildError(f"can't load the entry extension {file}: {error}") from error
     module.build_seconds = seconds  # type: ignore[attr-defined]
     use_blas(module, find_blas(module))
+    module.set_lapack(*find_lapack(module))
     return module
 
 
@@ -290,3 +291,41 @@ def _from_scipy(module: ModuleType) -> Blas | None:
         return None
     found = tuple(module.capsule_address(capsule) for capsule in capsules)
     return Blas("BLAS of SciPy", scipy_blas.__file__, 32, found[:4], found[4:])
+
+
+# ---- LAPACK -------------------------------------------------------------------------------------
+
+#: The routines that ops' templates call, for each of the types s, d, c, z.
+_ROUTINES = ("gesdd", "geqrf", "gelqf", "gelsd", "geev", "gesv", "getrf", "getri", "getrs", "potrf", "potrs", "sysv",
+             "trtrs")
+_REAL, _COMPLEX = ("orglq", "syevd"), ("hesv", "heevd", "unglq")
+
+
+def routine_names() -> list[str]:
+    """Return the names of all routines, in order.
+
+    >>> "dgetrf" in routine_names()
+    True
+    """
+    return sorted([*(t + r for t in "sdcz" for r in _ROUTINES), *(t + r for t in "sd" for r in _REAL),
+                   *(t + r for t in "cz" for r in _COMPLEX)])
+
+
+def find_lapack(module: ModuleType) -> tuple[int, tuple[tuple[str, int], ...]]:
+    """Return the bytes of a LAPACK's integers, and its routines by name and address: NumPy's, else SciPy's; 0 and none."""
+    names = routine_names()
+    for path in _numpy_libraries():
+        for routine, _, width in _SPELLINGS:
+            found = _addresses(module, str(path), [routine.format(n) for n in names])
+            if found is not None:
+                return width // 8, tuple(zip(names, found, strict=True))
+    if importlib.util.find_spec("scipy") is None:
+        return 0, ()
+    try:
+        scipy_lapack = importlib.import_module("scipy.linalg.cython_lapack")
+    except ImportError:
+        return 0, ()
+    capsules = [scipy_lapack.__pyx_capi__.get(n) for n in names]
+    if any(c is None or "int *" not in repr(c) for c in capsules):
+        return 0, ()
+    return 4, tuple((n, module.capsule_address(c)) for n, c in zip(names, capsules, strict=True))

@@ -95,7 +95,7 @@ class Fusion:
             for k in d.inputs:
                 p = self.defs[k]
                 flipped = (k in self.maps and len(p.kept) == 2 and p.body is not None and p.body.op == "load"
-                           and [a.arg for a in p.body.args if a.op == "sym"] == list(p.kept[::-1]))
+                           and [a.arg if a.op == "sym" else None for a in p.body.args] == list(p.kept[::-1]))
                 sources.append(p.body.arg if flipped and p.body is not None else k)
                 flags.append(flipped)
             d.inputs, d.transposed = tuple(sources), tuple(flags)
@@ -141,7 +141,7 @@ class Fusion:
             for o in self.operands(d):
                 self.clients.setdefault(o, []).append(k)
                 stack.append(o)
-            if d.kind in ("gemm", "python", "loop", "branch"):
+            if d.kind in ("gemm", "python", "loop", "branch", "template"):
                 self.stored.update(d.inputs)
             if d.base is not None:
                 self.stored.add(d.base)
@@ -284,7 +284,7 @@ class Fusion:
                     table[key] = Group(self.depth[k], self.home[k], split)
                     steps.append((self.depth[k], 2, len(steps), table[key]))
                 self._join(table[key], d)
-            elif d.kind not in ("input", "const", "result"):
+            elif d.kind not in ("input", "const", "result", "opaque", "extent"):
                 # within a depth, readers of a view and what a check protects come after them
                 steps.append((self.depth[k], {"view": 0, "check": 1}.get(d.kind, 2), len(steps), d))
         self.steps = [s for _, _, _, s in sorted(steps, key=lambda t: t[:3])]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from symbolic.codegen.fuse import Fusion, Group
 from symbolic.codegen.kernel_ir import Accumulate, Buffer, Finish, For, Init, Kernel, Let, Stmt, Store
+from symbolic.codegen.lanes import counts_as_position, for_part, parts_of
 from symbolic.codegen.lower import Def
-from symbolic.scalar import COMBINERS, Expr, Part, const, cost, sym, toposort
+from symbolic.scalar import COMBINERS, Expr, Part, const, cost, replace_symbols, sym, toposort
 
 #: parts of a reduction over everything: fixed, so that the result doesn't depend on how many threads there are
 PARTS = 64
@@ -141,6 +142,11 @@ def _rows(fusion: Fusion, group: Group, donor: Mapping[int, int] | None) -> Boun
     axes = [f"a{n}" for n in range(len(domain))]
     split = group.split
     outer, outer_extents = merge_axes(fusion, group, b, axes[:split], domain[:split])
+    if split == len(axes) and len(outer) == 1:
+        parts = parts_of([d.body for d in map(fusion.defs.__getitem__, group.items) if d.body is not None], axes, domain)
+        if parts > 1:
+            return b.kernel(_shared_blocks(fusion, group, b, axes, outer[0], outer_extents[0], parts),
+                            _work(fusion, group, b))
     inner, inner_extents = merge_axes(fusion, group, b, axes[split:], domain[split:])
     known: dict[int, str] = {}
     stmts: list[Stmt] = []
@@ -150,6 +156,36 @@ def _rows(fusion: Fusion, group: Group, donor: Mapping[int, int] | None) -> Boun
     if outer:
         body = nest(outer, outer_extents, stmts, simd_inner=not inner)
     return b.kernel(body, _work(fusion, group, b))
+
+
+def _shared_blocks(fusion: Fusion, group: Group, b: Builder, axes: Sequence[str], axis: str, size: Expr, parts: int
+                   ) -> list[Stmt]:
+    """A loop over blocks that several elements share, then one over the few elements that are left over."""
+    domain = group.home[0]
+    count = Expr("floordiv", (size, const(parts, "int64")), None, "int64")
+    length, blocks, number = sym(b.fresh("size")), sym(b.fresh("blocks")), sym("k0")
+
+    def part(which: int, number: Expr, at: Expr) -> list[Stmt]:
+        known: dict[int, str] = {}
+        stmts: list[Stmt] = []
+        for k in group.items:
+            d = fusion.defs[k]
+            assert d.body is not None
+            body = b.body(for_part(d.body, axes, domain, parts, which, number), [*axes, "k0"], known)
+            name = b.fresh("t")
+            stmts.append(Let(name, replace_symbols(body, {axis: at})))
+            known[k] = name
+            if k in fusion.stored:
+                offset = b.offset(k, [sym(a) for a in d.kept])
+                stmts.append(Store(b.buffer(k, True), replace_symbols(offset, {axis: at}), sym(name, d.dtype)))
+        return stmts
+
+    zero = const(0, "int64")
+    each = [s for q in range(parts) for s in part(q, number, number + const(q, "int64") * blocks if q else number)]
+    first = const(parts, "int64") * blocks
+    rest = part(0, number, number + const(parts - 1, "int64") * blocks)
+    return [Let(length.arg, size), Let(blocks.arg, count), For("k0", zero, blocks, tuple(each), "parallel", simd=True),
+            For("k0", blocks, length - first + blocks, tuple(rest))]
 
 
 def merge_axes(fusion: Fusion, group: Group, b: Builder, axes: Sequence[str],
@@ -163,8 +199,9 @@ def merge_axes(fusion: Fusion, group: Group, b: Builder, axes: Sequence[str],
         return kept, extents
     bodies = [fusion.defs[k].body for k in group.items]
     order = toposort([e for e in bodies if e is not None])
+    positions = counts_as_position(axes, domain, order)
     for n in reversed(range(len(axes) - 1)):
-        if _contiguous(fusion, group, order, axes[n], axes[n + 1], domain[n + 1]):
+        if _contiguous(fusion, group, order, axes[n], axes[n + 1], domain[n + 1], positions):
             b.merged.add(axes[n])
             at = kept.index(axes[n])
             extents[at + 1] = extents[at] * extents[at + 1]
@@ -172,8 +209,12 @@ def merge_axes(fusion: Fusion, group: Group, b: Builder, axes: Sequence[str],
     return kept, extents
 
 
-def _contiguous(fusion: Fusion, group: Group, order: Sequence[Expr], first: str, second: str, length: Expr) -> bool:
-    """Whether all uses of two axes are loads and stores in which they are neighbours, `second` over its whole length."""
+def _contiguous(fusion: Fusion, group: Group, order: Sequence[Expr], first: str, second: str, length: Expr,
+                positions: set[Expr]) -> bool:
+    """Whether all uses of two axes are loads and stores in which they are neighbours, `second` over its whole length.
+
+    Or the position of the element (`positions`), which both tell together.
+    """
     def neighbours(k: int, names: Sequence[object]) -> bool:
         if first not in names and second not in names:
             return True
@@ -190,7 +231,7 @@ def _contiguous(fusion: Fusion, group: Group, order: Sequence[Expr], first: str,
         if e.op == "load":
             if not neighbours(e.arg, symbols):
                 return False
-        elif first in symbols or second in symbols:
+        elif (first in symbols or second in symbols) and e not in positions:
             return False
     return all(d.body is None or not (d.body.op == "sym" and d.body.arg in (first, second))
                for d in (fusion.defs[k] for k in group.items))

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from symbolic import errors
 from symbolic.branch import Arms
 from symbolic.fgraph import FunctionGraph
-from symbolic.graph import Apply, Constant, Variable
+from symbolic.graph import Apply, Constant, Variable, describe
 from symbolic.infer import Extents
 from symbolic.loop import Loop
-from symbolic.scalar import Check, Expr, IndexLambda, Part, Scatter, const, load, substitute, sym
+from symbolic.scalar import Check, Expr, IndexLambda, Part, Scatter, const, load, substitute, sym, toposort
+from symbolic.template import Template
 
 #: dtypes a BLAS knows, with the letter of their routines
 BLAS_TYPES = {"float32": "f", "float64": "d", "complex64": "c", "complex128": "z"}
@@ -28,8 +29,9 @@ class Def:
     ----------
     id : int
     kind : str
-        ``input``, ``const``, ``map``, ``reduce``, ``scatter``, ``view``, ``gemm``, ``python``, ``check``, ``loop`` or
-        ``branch`` (steps that compute several values) or ``result`` (one of them).
+        ``input``, ``const``, ``map``, ``reduce``, ``scatter``, ``view``, ``gemm``, ``check``, ``loop``, ``branch``,
+        ``template`` or ``python`` (steps that compute several values), ``result`` (one of them), ``opaque`` (one of a
+        shape that is known only then) and ``extent`` (of such a one).
     axes : tuple of str
         Loop indices in the order data is walked (map: the output's axes; reduce: as its operand is stored).
     domain : tuple of Expr
@@ -61,6 +63,7 @@ class Def:
     transposed: tuple[bool, ...] = ()
     loop: Loop | None = None
     arms: Arms | None = None
+    template: Template | None = None
 
     @property
     def label(self) -> str:
@@ -117,6 +120,10 @@ class Lowering:
         if arms is not None:
             self._several(node, "branch", arms=arms)
             return
+        template = op.template(*types)
+        if template is not None:
+            self._several(node, "template", template=template)
+            return
         out = node.outputs[0]
         if len(node.outputs) == 1:
             if out in self.extents.value and out.ndim == 0:
@@ -126,7 +133,9 @@ class Lowering:
                 self._new("gemm", out, node=node, inputs=tuple(self.get(v).id for v in node.inputs))
                 return
             if op.view_of is not None:
-                self._new("view", out, node=node, base=self.get(node.inputs[op.view_of]).id)
+                base = self.get(node.inputs[op.view_of]).id
+                before = tuple(self.get(v).id for v in node.inputs if v is not node.inputs[op.view_of]) if op.waits else ()
+                self._new("view", out, node=node, base=base, inputs=before)
                 return
             meaning = op.compute(*types)
             if isinstance(meaning, IndexLambda):
@@ -135,21 +144,27 @@ class Lowering:
             if isinstance(meaning, Scatter):
                 self._scatter(node, meaning)
                 return
-        inputs = tuple(self.get(v).id for v in node.inputs)
-        made = [self._new("python", v, node=node, inputs=inputs) for v in node.outputs]
-        for d in made:
-            d.outputs = tuple(m.id for m in made)
+        if not op.has_python:
+            raise errors.NotSupported(errors.message(
+                op.name, "it says neither compute() nor expand(), and has no Python code either",
+                tuple(describe(v) for v in node.inputs), node.loc, "give it reference(*arrays), or perform in Theano's form"))
+        self._several(node, "python")
 
     def _several(self, node: Apply, kind: str, **more: object) -> None:
-        """Add a step with several results."""
+        """Add a step with several results; before them the extents that it alone knows."""
         inputs = tuple(self.get(v).id for v in node.inputs)
-        extents = [tuple(self.host(e) for e in self.extents.of(o)) for o in node.outputs]  # operands first
+        for o in node.outputs:  # operands first
+            if o not in self.extents.measured:
+                for e in self.extents.of(o):
+                    self.host(e)
         d = Def(len(self.defs), kind, "int64", (), None, node, inputs=inputs, **more)  # type: ignore[arg-type]
         self.defs.append(d)
         for o in node.outputs:
-            self._new("result", o, node=node, inputs=(d.id,))
+            for extent in self.extents.measured.get(o, {}).values():
+                self._new("extent", extent, inputs=(d.id,))
+        for o in node.outputs:
+            self._new("opaque" if o in self.extents.measured else "result", o, node=node, inputs=(d.id,))
         d.outputs = tuple(self.by_variable[o].id for o in node.outputs)
-        assert all(self.defs[k].extents == e for k, e in zip(d.outputs, extents, strict=True))
 
     def resolve(self, e: Expr, inputs: Sequence[Variable]) -> Expr:
         """Return an op's expression with its loads naming Defs and its extents resolved."""
@@ -161,13 +176,20 @@ class Lowering:
             if n.op == "load":
                 v = inputs[n.arg]
                 if not args and (v in self.extents.value or isinstance(v, Constant)):
-                    return self.extents.scalar(v)
+                    return self._by_other_name(self.extents.scalar(v))
                 if isinstance(v, Constant) and v.data.size == 1:
                     return const(v.data.reshape(()), v.dtype)
                 return load(self.get(v).id, args, n.dtype)
             return None
 
         return substitute([e], replace)[0]
+
+    def _by_other_name(self, e: Expr) -> Expr:
+        """Return a scalar that is an extent too, as that extent is written where it is computed by now."""
+        found = self.extents.find(e)
+        if all(v in self.by_variable for n in toposort([found]) if n.op == "load" and isinstance(v := n.arg, Variable)):
+            return found
+        return e
 
     def host(self, e: Expr) -> Expr:
         """Return an extent with the run-time values it reads naming Defs."""

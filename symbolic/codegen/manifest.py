@@ -15,9 +15,10 @@ import numpy as np
 
 from symbolic import errors
 from symbolic.codegen.program import Program
+from symbolic.codegen.python_step import PythonStep
 from symbolic.codegen.writer import Failure
 from symbolic.fgraph import FunctionGraph
-from symbolic.graph import Constant
+from symbolic.graph import Apply, Constant
 from symbolic.loop import nested_nodes
 
 #: Larger constants that rewriting made aren't worth keeping as text.
@@ -38,6 +39,8 @@ class Loaded:
         Of ``symbolic_run``.
     inplace : tuple of bool
         For each update, whether the new value is written over the old one.
+    python : tuple of PythonStep
+        What the program calls Python for.
     """
 
     address: int
@@ -45,6 +48,7 @@ class Loaded:
     failures: list[Failure]
     inplace: tuple[bool, ...]
     manifest: dict[str, Any]
+    python: tuple[PythonStep, ...] = ()
 
 
 def pack(program: Program, graph: FunctionGraph) -> dict[str, Any]:
@@ -58,7 +62,8 @@ def pack(program: Program, graph: FunctionGraph) -> dict[str, Any]:
     place = {node: k for k, node in enumerate(nested_nodes(graph))}
     table = {id(c.data): k for k, c in enumerate(_constants(graph))}
     return {"failures": [_pack_failure(f, place) for f in program.failures],
-            "constants": [_pack_constant(c, table) for c in program.constants], "inplace": list(program.inplace)}
+            "constants": [_pack_constant(c, table) for c in program.constants], "inplace": list(program.inplace),
+            "python": [_place_of(n, place) for n in program.python]}
 
 
 def unpack(manifest: dict[str, Any], graph: FunctionGraph, address: int) -> Loaded:
@@ -68,7 +73,8 @@ def unpack(manifest: dict[str, Any], graph: FunctionGraph, address: int) -> Load
     failures = [Failure(f["message"], getattr(errors, f["error"]), None if f["node"] is None else nodes[f["node"]],
                         f["details"], tuple(tuple(b) for b in f["broadcast"]), f["input"])
                 for f in manifest["failures"]]
-    return Loaded(address, constants, failures, tuple(manifest["inplace"]), manifest)
+    python = tuple(PythonStep(nodes[k]) for k in manifest["python"])
+    return Loaded(address, constants, failures, tuple(manifest["inplace"]), manifest, python)
 
 
 def _constants(graph: FunctionGraph) -> list[Constant]:
@@ -81,6 +87,12 @@ def _constants(graph: FunctionGraph) -> list[Constant]:
         if isinstance(v, Constant):
             found.setdefault(v)
     return list(found)
+
+
+def _place_of(node: Apply, place: dict[Any, int]) -> int:
+    if node not in place:
+        raise Unstorable(str(node))
+    return place[node]
 
 
 def _pack_failure(f: Failure, place: dict[Any, int]) -> dict[str, Any]:

@@ -85,7 +85,8 @@ class Planner:
     def _made(self, d: Def) -> list[int]:
         """Return what a step computes: of a loop, the results that are used."""
         used = set(self.fusion.order) | set(self.outputs)
-        return [d.id, *(k for k in d.outputs if k in used)] if d.kind in ("loop", "branch") else [d.id]
+        several = ("loop", "branch", "template", "python")
+        return [d.id, *(k for k in d.outputs if k in used)] if d.kind in several else [d.id]
 
     def _owner(self, k: int) -> int:
         """Return the Def whose memory a view shows."""
@@ -101,7 +102,7 @@ class Planner:
         for n, made in enumerate(self.steps):
             for k in made:
                 d = self.defs[k]
-                if d.kind in ("check", "python", "loop", "branch") or any(loads(e) for e in d.extents):
+                if d.kind in ("check", "python", "loop", "branch", "template") or any(loads(e) for e in d.extents):
                     first = n + 1
         for k in self.fusion.compared:
             first = max(first, self.born.get(k, -1) + 1)

@@ -27,6 +27,7 @@ from symbolic.codegen.fuse import Fusion
 from symbolic.codegen.lower import Lowering
 from symbolic.codegen.manifest import Loaded, Unstorable, pack, unpack
 from symbolic.codegen.program import KernelText, Program, write
+from symbolic.codegen.python_step import PythonStep
 from symbolic.config import available_cores, config
 from symbolic.errors import CacheError
 from symbolic.fgraph import FunctionGraph, signature
@@ -35,6 +36,8 @@ from symbolic.source import SourceLoc
 
 #: characters of kernels from which a second compiler process pays
 WORTH_A_UNIT = 4_000
+#: how often idle threads of OpenMP look for work before they sleep: 20 to 140 cycles each
+SPINS = "10000"
 _entry: list[Any] = []
 _loading = threading.RLock()
 _log = logging.getLogger("symbolic")
@@ -69,7 +72,7 @@ def code_version() -> str:
     root = Path(__file__).parent.parent
     digest = sha256()
     for path in sorted([*root.glob("*.py"), *root.glob("ops/*.py"), *root.glob("opt/*.py"), *root.glob("codegen/*.py"),
-                        *root.glob("codegen/templates/*")]):
+                        *root.glob("codegen/templates/*.*"), *root.glob("codegen/templates/ops/*")]):
         info = path.stat()
         digest.update(f"{path.name} {info.st_size} {info.st_mtime_ns}\n".encode())
     return digest.hexdigest()
@@ -144,16 +147,17 @@ def load(path: str, symbol: str, shared: bool) -> int:
     """Return the address of a symbol of a library.
 
     The first one with a parallel loop brings libgomp along, whose idle threads by default spin for milliseconds after
-    each loop: that takes the core from OpenBLAS's threads and made a training step on two cores 45 times slower. So
-    they are told to sleep, unless the user has said otherwise. libgomp reads this while it is loaded, and never again.
+    each loop: that takes the core from other libraries' threads and made a training step on two cores 45 times slower.
+    So they spin but for some 200 us, from one loop to the next, unless the user has said otherwise. libgomp reads this
+    while it is loaded, and never again.
     """
     if "OMP_WAIT_POLICY" in os.environ or "GOMP_SPINCOUNT" in os.environ:
         return _entry[0].load(path, symbol, shared)
-    os.environ["OMP_WAIT_POLICY"] = "passive"
+    os.environ["GOMP_SPINCOUNT"] = SPINS
     try:
         return _entry[0].load(path, symbol, shared)
     finally:
-        del os.environ["OMP_WAIT_POLICY"]
+        del os.environ["GOMP_SPINCOUNT"]
 
 
 def _compile(graph: FunctionGraph, updated: Sequence[int], title: str, loc: SourceLoc | None, compiler: Compiler,
@@ -179,6 +183,12 @@ def _compile(graph: FunctionGraph, updated: Sequence[int], title: str, loc: Sour
         dump(config.dump, title, {"graph.txt": graph_text(graph), "plan.txt": plan_text(fusion), "c": program.source()})
     if store is None:
         return _compile_privately(program, compiler)
+    if not _findable(graph):  # its name says too little, but its text says what the compiler would give
+        key = sha256(f"{compiler.identity()}\0{program.source()}".encode()).hexdigest()[:32]
+        manifest = store.function(key) if config.dump is None else None
+        address = None if manifest is None else _link(store, manifest["units"])
+        if manifest is not None and address is not None:
+            return _loaded(program, address, manifest)
     units, address = _build(program, compiler, store)
     done("build")
     manifest = {"key": key, "name": title, "file": loc and loc.file, "line": loc and loc.line, "units": units,
@@ -193,7 +203,7 @@ def _compile(graph: FunctionGraph, updated: Sequence[int], title: str, loc: Sour
         store.store_function(manifest)
     except (CacheError, Unstorable):
         pass  # it runs in this process; the next one compiles again
-    return Loaded(address, tuple(program.constants), program.failures, program.inplace, manifest)
+    return _loaded(program, address, manifest)
 
 
 def _build(program: Program, compiler: Compiler, store: Cache) -> tuple[list[list[str]], int]:
@@ -248,7 +258,12 @@ def _compile_privately(program: Program, compiler: Compiler) -> Loaded:
         address = load(str(path), "symbolic_run", False)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return Loaded(address, tuple(program.constants), program.failures, program.inplace, {"text": program.source()})
+    return _loaded(program, address, {"text": program.source()})
+
+
+def _loaded(program: Program, address: int, manifest: dict[str, Any]) -> Loaded:
+    return Loaded(address, tuple(program.constants), program.failures, program.inplace, manifest,
+                  tuple(PythonStep(n) for n in program.python))
 
 
 def program_text(loaded: Loaded) -> str:

@@ -14,7 +14,8 @@ _RUNTIME = (_TEMPLATES / "runtime.h").read_text()
 WHOLE = _HELPERS + _RUNTIME
 #: Sections of the file: a comment with a pattern, the text for units in which it is found.
 _SECTIONS = re.findall(r"/\* when: (.*?) \*/\n(.*?)(?=/\* when: |\Z)", _HELPERS, re.DOTALL)
-_OURS = {"if", "for", "while", "switch", "return", "sizeof", "share", "multiply", "schedule", "num_threads", "reduction"}
+_OURS = {"if", "for", "while", "switch", "return", "sizeof", "share", "share_of", "multiply", "schedule",
+         "num_threads", "reduction"}
 _VECTOR = set("exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf "
               "erfc".split())
 
@@ -46,7 +47,7 @@ def prelude(text: str) -> str:
         includes.append("math.h")
     if "bool" in text or "true" in text or "false" in text:
         includes.append("stdbool.h")
-    if "memcpy" in text:
+    if re.search(r"\bmem(cpy|set|move)\(|\bsize_t\b", text):
         includes.append("string.h")
     lines = [f"#include <{name}>" for name in sorted(includes)]
     sections = [body.strip("\n") for pattern, body in _SECTIONS if re.search(pattern, text)]

@@ -15,7 +15,9 @@ from symbolic.codegen.prelude import prelude
 from symbolic.codegen.step import write_arm, write_loop
 from symbolic.codegen.writer import Failure, Unit, Writer
 from symbolic.config import config
+from symbolic.graph import Apply
 from symbolic.infer import Guard
+from symbolic.template import Template
 
 _TEMPLATES = Path(__file__).parent / "templates"
 #: Lines of ``symbolic_run`` from which a compiler shouldn't optimise it: nothing to gain, and gcc's time grows faster.
@@ -23,12 +25,18 @@ LONG = 400
 
 
 @cache
-def _template() -> Any:
+def _template(name: str) -> Any:
     import jinja2  # noqa: PLC0415 (15 ms that a process can save which finds everything in the cache)
 
     made = jinja2.Environment(loader=jinja2.FileSystemLoader(_TEMPLATES), undefined=jinja2.StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    return made.get_template("program.c.j2")
+    return made.get_template(name)
+
+
+def render_template(template: Template, function: str) -> str:
+    """Return the C function of an op's template."""
+    text = _template(f"ops/{template.name}.c.j2").render(function=function, **dict(template.fields))
+    return text.rstrip("\n")
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,8 @@ class Program:
     inplace: tuple[bool, ...] = ()
     steps: list[KernelText] = field(default_factory=list)
     loops: list[str] = field(default_factory=list)
+    openmp: bool = True
+    python: list[Apply] = field(default_factory=list)
 
     def source(self, kernels: Sequence[KernelText] | None = None, run: bool = True) -> str:
         """Return a translation unit: the prelude, `kernels` (default all) and, with `run`, ``symbolic_run``."""
@@ -64,10 +74,10 @@ class Program:
         elsewhere = [k.prototype for k in self.kernels if run and k.name not in known]
         own = [*(k.text for k in self.steps), *self.loops, *self.body] if run else []
         text = "\n".join([*elsewhere, *(k.text for k in here), *own])
-        return _template().render(
+        return _template("program.c.j2").render(
             title=self.title.replace("*/", "* /"), prelude=prelude(text), kernels=here, elsewhere=elsewhere,
             body=self.body if run else None, steps=self.steps, loops=self.loops, long=len(self.body) > LONG,
-            multiplies="multiply(" in text, threshold=config.openmp_threshold)
+            multiplies="multiply(" in text, openmp=self.openmp, threshold=config.openmp_threshold)
 
 
 def write(lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], title: str, updated: Sequence[int] = (),
@@ -83,13 +93,14 @@ def write(lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], title: st
     identity : str
         Of the compiler and its options; part of the kernels' names.
     """
-    unit = Unit(openmp, identity, write_loop, write_arm)
+    unit = Unit(openmp, identity, write_loop, write_arm, render_template)
     w = Writer(lowering, fusion, guards, updated, unit)
     kernels = [KernelText(name, _prototype(text).replace("KERNEL", name), text.replace("KERNEL", name),
                           tuple(dict.fromkeys(notes))) for text, (name, notes) in unit.texts.items()]
     steps = [KernelText(name, "", text.replace("void KERNEL(", f"static inline void {name}(").replace("KERNEL", name),
                         tuple(dict.fromkeys(notes))) for text, (name, notes) in unit.inner.items()]
-    return Program(title, kernels, w.lines, unit.constants, unit.failures, w.plan.inplace, steps, unit.loops)
+    return Program(title, kernels, w.lines, unit.constants, unit.failures, w.plan.inplace, steps, unit.loops, openmp,
+                   unit.python)
 
 
 def _prototype(text: str) -> str:

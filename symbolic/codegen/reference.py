@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
+from symbolic.codegen.python_step import PythonStep
 from symbolic.graph import Apply, Constant, Op, Variable
 from symbolic.loop import Loop
 from symbolic.scalar import ATOMS, COMBINERS, Check, Expr, IndexLambda, Scatter
@@ -50,7 +51,10 @@ def evaluate(outputs: Sequence[Variable], values: dict[Variable, np.ndarray],
             stack.pop()
             arrays = [_value(v, known) for v in _wanted(node, known)]
             try:
-                results = arrays[1:] if node.op.arms is not None else apply(node.op, arrays)
+                if node.op.arms is not None:
+                    results = arrays[1:]
+                else:
+                    results = _python(node, arrays) if node.op.opaque else apply(node.op, arrays)
             except errors.SymbolicError as error:
                 raise explain(error, node, arrays) from None
             for out, array in zip(node.outputs, results, strict=True):
@@ -119,6 +123,23 @@ def apply(op: Op, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     if meaning is None:
         raise errors.NotSupported(f"{op} says neither compute() nor reference() nor expand()")
     return [_index_lambda(meaning, shape, outs[0].dtype, arrays)]
+
+
+def _python(node: Apply, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Run the Python code of an op that has nothing else; it may keep and change what it gets and what it returns."""
+    types = tuple(v.type for v in node.inputs)
+    for check in node.op.checks(*types):
+        _run_check(check, arrays)
+    views = [a.view() for a in arrays]
+    for a in views:
+        a.flags.writeable = False
+    step = PythonStep(node)
+    results = step(*views)
+    for k, (r, extents) in enumerate(zip(results, node.op.infer_shape(*types), strict=True)):
+        want = tuple(-1 if e is None else int(scalar_value(e, arrays)) for e in extents)
+        if any(m not in (-1, n) for m, n in zip(want, r.shape, strict=True)):
+            raise step.mismatch(k, r.shape, want, arrays)
+    return [np.array(r) for r in results]
 
 
 def _loop(loop: Loop, arrays: Sequence[np.ndarray], shapes: Sequence[tuple[int, ...]], dtypes: Sequence[str]

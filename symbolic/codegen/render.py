@@ -13,6 +13,8 @@ from symbolic.types import is_complex, is_float
 _INDENT = "    "
 #: instructions above which a value computed twice, or in a loop that doesn't change it, gets a name
 _WORTH_A_NAME = 4
+#: a multiple of the number of elements that a vectorised loop computes at once
+_LANES = 64
 _OMP = {"add": "+", "mul": "*", "max": "max", "min": "min", "and": "&", "or": "|"}
 
 
@@ -74,7 +76,13 @@ class Renderer:
         self._emit(depth, "} else {")
         self._emit(depth + 1, "#pragma omp parallel for schedule(static, 1) num_threads(threads)")
         self._emit(depth + 1, "for (int64_t part = 0; part < threads; part++)")
-        self._call(depth + 2, name, [*arguments, f"count{many} * part / threads", f"count{many} * (part + 1) / threads"])
+        borders = [f"count{many} * part / threads", f"count{many} * (part + 1) / threads"]
+        if s.simd:
+            # at multiples of a vector's length: the last elements of a part would be computed one by one, in the last digit
+            # not always as in a vector, so that results would depend on the number of threads
+            borders = [f"count{many} / {_LANES} * part / threads * {_LANES}",
+                       f"part + 1 == threads ? count{many} : count{many} / {_LANES} * (part + 1) / threads * {_LANES}"]
+        self._call(depth + 2, name, [*arguments, *borders])
         self._emit(depth, "}")
 
     def _call(self, depth: int, name: str, arguments: Sequence[str]) -> None:

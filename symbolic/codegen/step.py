@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import sha256
 
+import numpy as np
+
 from symbolic.codegen.fuse import Fusion
 from symbolic.codegen.loops import Bound
 from symbolic.codegen.lower import Def, Lowering
-from symbolic.codegen.memory import SMALL, Plan, Planner
+from symbolic.codegen.memory import SMALL, Plan, Planner, count
 from symbolic.codegen.prelude import WHOLE
 from symbolic.codegen.printer import CTYPES
 from symbolic.codegen.render import broken
@@ -45,6 +47,8 @@ class LoopWriter(Writer):
     """
 
     name = ""
+    #: less than elsewhere: between steps threads stay awake
+    product_worth = 4e5
     parameters: tuple[str, ...] = ("symbolic_runtime *rt", "const symbolic_array *constants", "int64_t steps",
                                    "const symbolic_array *in", "void *const *out")
 
@@ -282,6 +286,14 @@ class LoopWriter(Writer):
         self.reused = True
         super()._loop(d)
 
+    def _python(self, d: Def) -> None:
+        self.reused = True
+        super()._python(d)
+
+    def _branch(self, d: Def) -> None:
+        self.reused = self.reused or any(self.defs[k].kind == "opaque" for k in d.outputs)
+        super()._branch(d)
+
     def _constants_name(self) -> str:
         return "constants"
 
@@ -290,6 +302,11 @@ class ArmWriter(LoopWriter):
     """Writes the function of one arm of a branch: a loop of one step, without the loop."""
 
     parameters = ("symbolic_runtime *rt", "const symbolic_array *constants", "const symbolic_array *in", "void *const *out")
+
+    def __init__(self, unit: Unit, loop: Loop, node: Apply | None, used: set[int], unsized: set[int]) -> None:
+        #: the results whose shape is known only here: scratch memory is taken for them, and the caller told
+        self.unsized = unsized
+        super().__init__(unit, loop, node, used)
 
     def _function(self, before: list[str], body: list[str], carried: list[tuple[list[str], list[str], list[str]]]
                   ) -> list[str]:
@@ -302,7 +319,14 @@ class ArmWriter(LoopWriter):
         return []
 
     def _target(self, slot: int, d: Def, declared: str) -> list[str]:
-        return [f"{declared} = out[{self.places[slot]}];"]
+        place = self.places[slot]
+        if place not in self.unsized:
+            return [f"{declared} = out[{place}];"]
+        size = count(d) * const(np.dtype(d.dtype).itemsize, "int64")
+        return [f"symbolic_result *r{place} = out[{place}];",
+                *(f"r{place}->shape[{a}] = {self.host(e)};" for a, e in enumerate(d.extents)),
+                f"{declared} = r{place}->data = rt->scratch(rt, {self._bytes(size)});",
+                f"if (!r{place}->data)", "    return -1;"]
 
     def _kernel(self, text: str, notes: list[str]) -> str:
         return Writer._kernel(self, text, notes)
@@ -314,11 +338,11 @@ def write_loop(unit: Unit, d: Def, used: set[int]) -> str:
     return _written(LoopWriter(unit, d.loop, d.node, used), "loop")
 
 
-def write_arm(unit: Unit, d: Def, first: bool, used: set[int]) -> str:
+def write_arm(unit: Unit, d: Def, first: bool, used: set[int], unsized: set[int]) -> str:
     """Write the function of one arm of a branch into `unit` and return its name."""
     assert d.arms is not None
     graph = d.arms.then if first else d.arms.other
-    return _written(ArmWriter(unit, Loop(graph, 0, 0, len(graph.outputs), False, False), d.node, used), "arm")
+    return _written(ArmWriter(unit, Loop(graph, 0, 0, len(graph.outputs), False, False), d.node, used, unsized), "arm")
 
 
 def _written(writer: LoopWriter, kind: str) -> str:

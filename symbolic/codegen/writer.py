@@ -21,6 +21,7 @@ from symbolic.errors import NotSupported
 from symbolic.infer import Guard
 from symbolic.scalar import Expr, const
 from symbolic.scalar import toposort as expr_toposort
+from symbolic.template import Template
 
 
 @dataclass(frozen=True)
@@ -54,22 +55,34 @@ class Unit:
     inner : dict
         The same for kernels of loops, which are compiled where they are called.
     loops : list of str
-        Functions of loops and arms, each before it is called.
+        Functions of loops, arms and templates, each before it is called.
+    write_template : callable
+        Renders a template under the name of a function.
+    templates : dict
+        Of a template's name and fields: the name of its function.
+    python : list of Apply
+        What Python computes, by the number of its call.
     """
 
     openmp: bool
     identity: str
     write_loop: Callable[[Unit, Def, set[int]], str]
-    write_arm: Callable[[Unit, Def, bool, set[int]], str]
+    write_arm: Callable[[Unit, Def, bool, set[int], set[int]], str]
+    write_template: Callable[[Template, str], str]
     failures: list[Failure] = field(default_factory=list)
     constants: list[np.ndarray] = field(default_factory=list)
     texts: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
     inner: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
     loops: list[str] = field(default_factory=list)
+    python: list[Any] = field(default_factory=list)
+    templates: dict[tuple, str] = field(default_factory=dict)
 
 
 class Writer:
     """Writes ``symbolic_run`` for one fused graph."""
+
+    #: multiplications from which a product is worth threads that may be asleep (some 50 us)
+    product_worth = 2e6
 
     def __init__(self, lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], updated: Sequence[int], unit: Unit
                  ) -> None:
@@ -228,6 +241,10 @@ class Writer:
             self._loop(d)
         elif d.kind == "branch":
             self._branch(d)
+        elif d.kind == "python":
+            self._python(d)
+        elif d.kind == "template":
+            self._template(d)
         else:
             raise NotSupported(f"the C target doesn't run {d.node.op if d.node else d.kind}")
 
@@ -324,18 +341,39 @@ class Writer:
         h = [self.host(e) for e in (m, n, k)]
         self.lines.append(f"/* {comment(d)} */")
         self.lines += broken("multiply(", ["rt", f"'{BLAS_TYPES[d.dtype]}'", str(int(ta)), str(int(tb)), *h, f"p{a.id}",
-                                           f"p{b.id}", f"p{d.id}"], ");")
+                                           f"p{b.id}", f"p{d.id}", f"{self.product_worth:.0e}"], ");")
+
+    def _live(self, k: int) -> bool:
+        return k in self.fusion.clients or k in self.fusion.roots
 
     def _results(self, d: Def) -> set[int]:
-        """Find memory for the results of a loop or a branch that somebody reads, and return their places."""
-        used = {n for n, k in enumerate(d.outputs) if k in self.fusion.clients or k in self.fusion.roots}
+        """Find memory for the results of a step that somebody reads, as far as may be, and return their places."""
+        used = {n for n, k in enumerate(d.outputs) if self._live(k) or any(self._live(e) for e in self._measured(k).values())}
         for n in sorted(used):
-            self._allocate(self.defs[d.outputs[n]])
+            if self.defs[d.outputs[n]].kind == "result":
+                self._allocate(self.defs[d.outputs[n]])
         return used
 
-    def _operands(self, d: Def, name: str) -> tuple[list[str], str]:
-        """Return the lines that hand the operands after the first to a loop or a branch, and what they are called."""
-        operands = [self.defs[k] for k in d.inputs[1:]]
+    def _measured(self, k: int) -> dict[int, int]:
+        """Return the Defs of the extents of a result that are known only once it is there, by axis."""
+        found = self.lowering.extents.measured.get(self.defs[k].variable, {})  # type: ignore[arg-type]
+        return {a: self.lowering.get(v).id for a, v in found.items()}
+
+    def _opaque(self, k: int, result: str) -> tuple[list[str], list[str]]:
+        """Return the lines that declare such a result and its extents, and those that read them from a `symbolic_result`."""
+        d = self.defs[k]
+        declared = [f"const {CTYPES[d.dtype]} *p{k}; /* {comment(d)} */"]
+        read = [f"    p{k} = {result}.data;"]
+        self.ready.add(k)
+        for a, extent in self._measured(k).items():
+            self.ready.add(extent)
+            declared.append(f"int64_t p{extent}[1]; /* {self.defs[extent].label} */")
+            read.append(f"    p{extent}[0] = {result}.shape[{a}];")
+        return declared, read
+
+    def _operands(self, d: Def, name: str, first: int = 1) -> tuple[list[str], str]:
+        """Return the lines that hand the operands from `first` on to a step, and what they are called."""
+        operands = [self.defs[k] for k in d.inputs[first:]]
         shapes = [", ".join(self.host(e) for e in o.extents) for o in operands]
         given = [f"{{p{o.id}, " + (f"(const int64_t[]){{{text}}}}}" if text else "0}")
                  for o, text in zip(operands, shapes, strict=True)]
@@ -354,19 +392,72 @@ class Writer:
         self.lines += ["    if (status)", "        return status;", "}"]
 
     def _branch(self, d: Def) -> None:
-        """Call the function of one arm or of the other."""
+        """Call the function of one arm or of the other; where shapes are known only then, it says where the results lie."""
         assert d.arms is not None
         used, n = self._results(d), d.arms.shared
         more = len(d.arms.then.outputs)  # then come the results that only the other arm gives
         lines, operands = self._operands(d, "arm_in")
+        target = {place: f"p{d.outputs[place]}" for place in used}
+        after: list[str] = []
+        for place in sorted(used):
+            k = d.outputs[place]
+            if self.defs[k].kind == "opaque":
+                size = max(1, len(self.defs[k].extents))
+                lines += [f"    int64_t s{place}[{size}] = {{0}}; /* no elements, if no arm gives it */",
+                          f"    symbolic_result r{place} = {{s{place}, s{place}, 1}};"]
+                declared, read = self._opaque(k, f"r{place}")
+                self.lines += declared
+                after += read
+                target[place] = f"&r{place}"
         self.lines += ["{", *lines, "    int status;", f"    if (p{d.inputs[0]}[0]) {{"]
         for side, places in enumerate(([*range(more)], [*range(n), *range(more, len(d.outputs))])):
-            name = self.unit.write_arm(self.unit, d, side == 0, {k for k, place in enumerate(places) if place in used})
-            out = [f"p{d.outputs[place]}" if place in used else "0" for place in places]
+            own = {k: place for k, place in enumerate(places) if place in used}
+            unsized = {k for k, place in own.items() if self.defs[d.outputs[place]].kind == "opaque"}
+            name = self.unit.write_arm(self.unit, d, side == 0, set(own), unsized)
+            out = [target[place] if place in used else "0" for place in places]
             self.lines += broken("        void *const arm_out[] = {", out or ["0"], "};")
             self.lines += broken(f"        status = {name}(", ["rt", self._constants_name(), operands, "arm_out"], ");")
             self.lines.append("    } else {" if side == 0 else "    }")
-        self.lines += ["    if (status)", "        return status;", "}"]
+        self.lines += ["    if (status)", "        return status;", *after, "}"]
+
+    def _python(self, d: Def) -> None:
+        """Call Python; what it returns is copied to where it belongs, or to scratch memory if its shape wasn't known."""
+        used = self._results(d)
+        lines, operands = self._operands(d, "python_in", 0)
+        made, after = [], []
+        self.lines.append(f"/* {comment(d)} */")
+        for n, k in enumerate(d.outputs):
+            result, measured = self.defs[k], self._measured(k)
+            want = [str(-1) if a in measured else self.host(e) for a, e in enumerate(result.extents)]
+            if result.kind == "opaque" and n in used:
+                declared, read = self._opaque(k, f"python_out[{n}]")
+                self.lines += declared
+                after += read
+            target = f"p{k}" if result.kind == "result" and n in used else "0"
+            shape = f"(int64_t[]){{{', '.join(want)}}}" if want else "0"
+            made.append(f"{{{target}, {shape}, {int(self._live(k))}}}")
+        self.lines += ["{", *lines, *broken("    symbolic_result python_out[] = {", made, "};")]
+        self.lines.append(f"    if (rt->python(rt, {len(self.unit.python)}, {operands}, python_out))")
+        self.lines += ["        return -1;", *after, "}"]
+        self.unit.python.append(d.node)
+
+    def _template(self, d: Def) -> None:
+        """Call the function of a template; what it takes of scratch memory is given back."""
+        assert d.template is not None
+        used, t = self._results(d), d.template
+        key = (t.name, t.fields)
+        if key not in self.unit.templates:
+            self.unit.templates[key] = f"{t.name}_{len(self.unit.templates) + 1}"
+            self.unit.loops.append(self.unit.write_template(t, self.unit.templates[key]))
+        lines, operands = self._operands(d, "template_in", 0)
+        self.lines += [f"{{ /* {comment(self.defs[d.outputs[min(used)]])} */", *lines]
+        out = [f"p{k}" if n in used else "0" for n, k in enumerate(d.outputs)]
+        self.lines += broken("    void *const template_out[] = {", out, "};")
+        self.lines += ["    const symbolic_mark before = rt->mark(rt);",
+                       f"    const int status = {self.unit.templates[key]}(rt, {operands}, template_out);",
+                       "    rt->release(rt, before);", "    if (status)"]
+        self.lines += [f"        return status < 0 ? -1 : {len(self.unit.failures)} + status;", "}"]
+        self.unit.failures += [Failure(text, error, d.node, 4) for error, text in t.failures]
 
     def _constants_name(self) -> str:
         return f"in + {len(self.lowering.graph.inputs)}"
@@ -421,7 +512,7 @@ class Writer:
 
 def comment(d: Def) -> str:
     loc = None if d.node is None else d.node.loc
-    text = f"{d.label}: {d.variable.type}" if d.variable is not None else d.label
+    text = f"{d.label}: {d.variable.type}" if d.variable is not None else f"{d.node.op}" if d.node is not None else d.label
     if loc is not None:
         text += f"  [{Path(loc.file).name}:{loc.line}: {loc.text}]"
     return text.replace("*/", "* /").replace("\n", " ")

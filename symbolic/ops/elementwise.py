@@ -175,17 +175,32 @@ class Elementwise(Op):
         except errors.DTypeError as error:
             raise errors.DTypeError(f"{self.fn}: {error}") from None
 
+    @property
+    def hides(self) -> bool:  # type: ignore[override]
+        return self.fn in ("switch", "mul_unless_zero")
+
     def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
                  gouts: Sequence[Variable | None]) -> list[Variable | None]:
+        return self._pullback(inputs, outputs, gouts, _times)
+
+    def pullback_unless_zero(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
+                             gouts: Sequence[Variable | None]) -> list[Variable | None]:
+        if type(self).pullback is not Elementwise.pullback:  # a conversion has a rule of its own, which multiplies nothing
+            return self.pullback(inputs, outputs, gouts)
+        return self._pullback(inputs, outputs, gouts, _times_unless_zero)
+
+    def _pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable], gouts: Sequence[Variable | None],
+                  times: Callable[[Any, Variable], Variable | None]) -> list[Variable | None]:
         g = gouts[0]
         row = self.row
         if g is None or (row.d is None and row.pullback is None):
             return [None] * len(inputs)
-        if row.pullback is not None:
+        by_partials = row.d is not None and not any(is_complex(v.dtype) for v in (*inputs, *outputs))
+        if row.pullback is not None and not (by_partials and times is _times_unless_zero):
             terms = row.pullback(inputs, outputs[0], g)
         else:
             assert row.d is not None
-            terms = [_times(p, g) for p in row.d(*inputs, outputs[0])]
+            terms = [times(p, g) for p in row.d(*inputs, outputs[0])]
         return [None if t is None or is_discrete(x.dtype) else unbroadcast(t, x, inputs)
                 for x, t in zip(inputs, terms, strict=True)]
 
@@ -200,6 +215,14 @@ def _times(partial: Any, g: Variable) -> Variable | None:
     if isinstance(partial, Variable) and is_complex(partial.dtype):
         partial = Elementwise("conj")(partial)
     return partial * g
+
+
+def _times_unless_zero(partial: Any, g: Variable) -> Variable | None:
+    """Multiply so that where a cotangent is zero it stays so, whatever the partial derivative is."""
+    plain = partial is None or isinstance(partial, (int, float, Constant)) or is_complex(partial.dtype) or is_complex(g.dtype)
+    if plain or partial.dtype == "bool":
+        return _times(partial, g)
+    return Elementwise("mul_unless_zero")(g, partial)
 
 
 class Cast(Elementwise):

@@ -8,8 +8,9 @@ import numpy as np
 
 from symbolic import scalar
 from symbolic.errors import DTypeError
-from symbolic.graph import Variable, as_tensor_variable, constant
+from symbolic.graph import Constant, Variable, as_tensor_variable, constant
 from symbolic.ops.elementwise import Row, cast_to, row
+from symbolic.ops.kinks import is_abs_of, nonnegative
 from symbolic.reverse import FILL
 from symbolic.scalar import Expr, binary, const, isnan, select, unary
 from symbolic.types import is_complex, is_discrete, is_float
@@ -50,7 +51,20 @@ def _no_bool(name: str, what: str) -> Any:
 add: Row = row("add", atom("add"), lambda x, y, z: (1, 1), nin=2, doc="Sum of two arrays.")
 sub: Row = row("sub", _sub, lambda x, y, z: (1, -1), doc="Difference of two arrays.")
 mul: Row = row("mul", atom("mul"), lambda x, y, z: (y, x), nin=2, doc="Product of two arrays.")
-true_div: Row = row("true_div", lambda x, y: x / y, lambda x, y, z: (1 / y, -z / y), kind="float",
+
+
+def _div_partials(x: Any, y: Any, z: Any) -> tuple:
+    if is_abs_of(y, x):  # x/|x| has slope 0 on both sides of 0
+        zero = eq(y, 0)
+        return 1 / switch(zero, math.inf, y), switch(zero, 0.0, -z / y)
+    return 1 / y, -z / y
+
+
+#: A product that is 0 where its first factor is, whatever the other is, nan included; and so are its derivatives.
+mul_unless_zero: Row = row("mul_unless_zero", lambda x, y: select(binary("eq", x, 0), const(0, x.dtype), x * y), nin=2,
+                           doc="x * y; 0 where x is 0, whatever y is.",
+                           pullback=lambda i, z, g: [mul_unless_zero(g, i[1]), mul_unless_zero(i[0], g)])
+true_div: Row = row("true_div", lambda x, y: x / y, _div_partials, kind="float",
                doc="Quotient; integers become floats first.")
 int_div: Row = row("int_div", _no_bool("floordiv", "division"),
                    doc="Quotient rounded towards minus infinity; x//0 is 0 for integers.")
@@ -61,7 +75,10 @@ neg: Row = row("neg", _neg, lambda x, z: (-1,), doc="Negation.")
 
 def _pow_partials(x: Any, y: Any, z: Any) -> tuple:
     # x**0 has gradient 0 and 0**y has gradient 0 in y, where the plain formulas give nan.
-    dx = switch(eq(y, 0), 0.0, y * pow(x, y - 1))
+    base = x
+    if isinstance(y, Constant) and bool(np.all((y.data > 0) & (y.data < 1))) and nonnegative(x):
+        base = switch(eq(x, 0), math.inf, x)  # the root of a sum of squares has slope 0 where that is 0
+    dx = switch(eq(y, 0), 0.0, y * pow(base, y - 1))
     dy = None if is_discrete(y.dtype) else switch(eq(x, 0), 0.0, z * log(switch(eq(x, 0), 1.0, x)))
     return dx, dy
 
@@ -83,7 +100,9 @@ def _sgn(x: Expr) -> Expr:
 
 sgn: Row = row("sgn", _sgn, lambda x, y: (None,), doc="Sign: -1, 0 or 1.")
 sqr: Row = row("sqr", lambda x: x * x, lambda x, y: (2 * x,), doc="Square.")
-sqrt: Row = row("sqrt", atom("sqrt"), lambda x, y: (0.5 / y,), kind="float", nin=1, doc="Square root.", domain=(0.1, 4))
+# where it is 0 though it can't be less, the slope is 0: sqrt(sum(x**2)), a standard deviation
+sqrt: Row = row("sqrt", atom("sqrt"), lambda x, y: (0.5 / (switch(eq(y, 0), math.inf, y) if nonnegative(x) else y),),
+                kind="float", nin=1, doc="Square root.", domain=(0.1, 4))
 inv: Row = row("inv", lambda x: 1 / x, lambda x, y: (-y * y,), kind="float", doc="Reciprocal.", domain=(0.3, 4))
 maximum: Row = row("maximum", scalar.maximum, lambda x, y, z: (eq(z, x), eq(z, y)),
                    doc="Larger of two; nan if either is.")
@@ -210,7 +229,15 @@ deg2rad: Row = _float_row("deg2rad", lambda x, y: (math.pi / 180,), "Degrees to 
                             body=lambda x: x * (math.pi / 180))
 rad2deg: Row = _float_row("rad2deg", lambda x, y: (180 / math.pi,), "Radians to degrees.",
                             body=lambda x: x * (180 / math.pi))
-arctan2: Row = row("arctan2", atom("arctan2"), lambda y, x, z: (x / (x * x + y * y), -y / (x * x + y * y)),
+
+
+def _arctan2_partials(y: Any, x: Any, z: Any) -> tuple:
+    size = x * x + y * y
+    size = switch(eq(size, 0), math.inf, size)  # no limit at the origin: 0
+    return x / size, -y / size
+
+
+arctan2: Row = row("arctan2", atom("arctan2"), _arctan2_partials,
                    kind="float", nin=2, doc="Angle of the point (x, y), arguments in the order y, x.")
 
 _TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)

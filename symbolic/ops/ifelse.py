@@ -85,8 +85,10 @@ class IfElse(Op):
         return [[False] * self.n, *own, *own]
 
 
-def _either(condition: TensorType, a: Expr, b: Expr) -> Expr:
-    """Return one of two extents, as the condition says."""
+def _either(condition: TensorType, a: Expr | None, b: Expr | None) -> Any:
+    """Return one of two extents, as the condition says; None if one isn't known."""
+    if a is None or b is None:
+        return None
     if a is b:
         return a
     return Expr("select", (is_true(load(0, (), condition.dtype)), a, b), None, "int64")
@@ -185,7 +187,7 @@ class Branch(Op):
         self.inputs, self.then, self.other, self.shared = tuple(inner_inputs), tuple(then), tuple(other), shared
         self._nodes = toposort([*self.then, *self.other], stop=self.inputs)
         whole = FunctionGraph(list(self.inputs), [*self.then, *self.other], self._nodes)
-        self.key = f"{signature(whole)}-{len(self.then)}-{shared}"
+        self.key = f"{signature(whole, exact=True)}-{len(self.then)}-{shared}"
         self._arms = lru_cache(maxsize=64)(self._branch)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -216,9 +218,9 @@ class Branch(Op):
         # what one arm alone gives has no elements if the other is taken
         return tuple([*shared, *(t.clone(shape=(None,) * t.ndim) for t in then[self.shared:] + other[self.shared:])])
 
-    def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
+    def infer_shape(self, *types: TensorType) -> tuple[tuple[Any, ...], ...]:
         arms, n = self.branch(*types), self.shared
-        then, other = (over_operands(side, side.outputs, 1) for side in (arms.then, arms.other))
+        then, other = (over_operands(side, side.outputs, 1, unknown=True) for side in (arms.then, arms.other))
         none = const(0, "int64")
         found = [tuple(_either(types[0], a, b) for a, b in zip(*pair, strict=True))
                  for pair in zip(then[:n], other, strict=False)]

@@ -10,7 +10,7 @@ from symbolic import errors, graph
 from symbolic.graph import Apply, Constant, Op, Variable, as_tensor_variable, constant, describe
 from symbolic.ops.create import alloc
 from symbolic.ops.elementwise import cast_to, integer_operand
-from symbolic.ops.extents import MakeVector, Pullback, Shape_i, as_extents, axis_of, extents
+from symbolic.ops.extents import MakeVector, Pullback, Shape_i, SpecifyShape, as_extents, axis_of, extents
 from symbolic.ops.index import getitem, take
 from symbolic.ops.shape import dimshuffle, flatten, reshape, shape_padleft
 from symbolic.scalar import Check, Expr, IndexLambda, Part, Scatter, axis, binary, cast, const, dim, load
@@ -69,7 +69,14 @@ class Join(Op):
         if g is None:
             return [None] * len(inputs)
         parts = split(g, [_extent(x, self.axis) for x in inputs], len(inputs), self.axis)
-        return [None if is_discrete(x.dtype) else cast_to(p, x.dtype) for x, p in zip(inputs, parts, strict=True)]
+        return [None if is_discrete(x.dtype) else cast_to(_as_known(p, x), x.dtype) for x, p in zip(inputs, parts, strict=True)]
+
+
+def _as_known(part: Variable, x: Variable) -> Variable:
+    """Return a part of the cotangent with all that is known of its shape: what made `x` may need it."""
+    if all(n is None or n == m for n, m in zip(x.type.shape, part.type.shape, strict=True)):
+        return part
+    return SpecifyShape(x.type.shape)(part)
 
 
 def _extent(x: Variable, a: int) -> Any:

@@ -10,13 +10,16 @@ from symbolic import errors
 from symbolic.graph import Variable, as_tensor_variable, constant, describe
 from symbolic.ops import (  # noqa: F401  (join, nnet and scatter register what graph and gradients need)
     create,
+    cumulative,
     diagonal,
     extents,
+    extra,
     join,
     nnet,
     reduce,
     scatter,
     shape,
+    sort,
 )
 from symbolic.ops import functions as f
 from symbolic.ops.elementwise import cast_to
@@ -191,7 +194,10 @@ _METHODS: dict[str, Callable] = {
     **{name: getattr(shape, name) for name in ("dimshuffle", "flatten", "ravel", "swapaxes", "squeeze")},
     **{name: getattr(create, name) for name in ("zeros_like", "ones_like")},
     "__getitem__": getitem, "__round__": lambda self, digits=None: round_(self), "astype": cast_to, "cast": cast_to,
-    "conjugate": f.conj, "log": nnet.log, "copy": copy, "diagonal": diagonal.diagonal, "dot": dot, "fill": f.fill,
+    **{name: getattr(cumulative, name) for name in ("cumsum", "cumprod")},
+    **{name: getattr(sort, name) for name in ("sort", "argsort", "searchsorted")},
+    "compress": extra.compress, "conjugate": f.conj,
+    "log": nnet.log, "copy": copy, "diagonal": diagonal.diagonal, "dot": dot, "fill": f.fill,
     "repeat": join.repeat, "round": round_, "take": take, "trace": diagonal.trace,
 }
 _PROPERTIES: dict[str, Callable] = {

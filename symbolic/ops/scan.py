@@ -64,7 +64,7 @@ class Scan(Op):
                 raise errors.MissingInputError(errors.message(
                     "scan", f"{describe(v)} is used inside the loop but isn't handed to it", (), v.loc))
         self._nodes = nodes
-        facts = (signature(FunctionGraph(list(self.inputs), list(self.outputs), nodes)), carries, sequences, until,
+        facts = (signature(FunctionGraph(list(self.inputs), list(self.outputs), nodes), exact=True), carries, sequences, until,
                  reverse, truncate, repeat)
         self.key = "-".join(map(str, facts))
         self._loops = lru_cache(maxsize=64)(self._loop)

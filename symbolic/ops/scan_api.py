@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from symbolic import errors
+from symbolic.branch import literal
 from symbolic.graph import Constant, Variable, as_tensor_variable, clone_replace, constant, describe, toposort
 from symbolic.loop import element
 from symbolic.ops.elementwise import cast_to
@@ -13,7 +14,8 @@ from symbolic.ops.extents import extents
 from symbolic.ops.functions import minimum
 from symbolic.ops.index import getitem
 from symbolic.ops.scan import Scan
-from symbolic.shared import SharedVariable
+from symbolic.ops.scan_random import advance, drawn
+from symbolic.shared import SharedVariable, now
 from symbolic.source import caller
 from symbolic.types import is_discrete, promote
 
@@ -76,7 +78,7 @@ class Step:
             repeat: bool = False, reverse: bool = False) -> tuple[list[Variable], list[Variable]]:
         """Return the last carries, and the traces, cut where the loop ended early."""
         outputs = [*self.after, *self.traced, *([] if self.condition is None else [self.condition])]
-        outer = _outer(outputs, [*self.before, *self.places])
+        outer = outer_values(outputs, [*self.before, *self.places])
         if allowed is not None:
             for v in toposort_leaves(outer):
                 if v not in allowed:
@@ -94,13 +96,25 @@ class Step:
         return list(made[:end]), traces
 
 
-def _outer(outputs: Sequence[Variable], places: Sequence[Variable]) -> list[Variable]:
-    """Return what a step uses that doesn't depend on its own inputs: computed once, outside."""
+def outer_values(outputs: Sequence[Variable], places: Sequence[Variable]) -> list[Variable]:
+    """Return what a step uses that doesn't depend on its own inputs: computed once, outside.
+
+    Not what only an arm of a choice in the step needs: it may never be taken.
+    """
     inside = set(places)
     found: dict[Variable, None] = {}
     nodes = toposort(outputs, stop=inside)
     for node in nodes:
         if any(v in inside for v in node.inputs):
+            inside.update(node.outputs)
+    eager = set(outputs)
+    for node in reversed(nodes):
+        if node.outputs[0] in inside:
+            eager.update(v for k, v in enumerate(node.inputs) if not literal(node, k))
+        elif any(v in eager for v in node.outputs):
+            eager.update(node.inputs)
+    for node in nodes:
+        if not any(v in eager for v in node.outputs):
             inside.update(node.outputs)
     for node in nodes:
         if node.outputs[0] in inside:
@@ -234,7 +248,8 @@ def scan(fn: Callable[..., Any], sequences: Any = None, outputs_info: Any = None
     outputs : Variable or list of Variable
         Of each output all steps, along a new first axis; None if there is none.
     updates : dict
-        New values of shared variables, for ``function(..., updates=updates)``.
+        New values of shared variables, for ``function(..., updates=updates)``. States of random streams that the step
+        draws with are among them; they advance as well where `updates` isn't passed on.
 
     Raises
     ------
@@ -271,7 +286,10 @@ def scanned(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_seque
     n = number_of_steps(n_steps, lengths, "scan")
     states = [[_state(info.initial, info.depth, j, k) for j in range(info.depth)] for k, info in enumerate(infos)]
     read = [states[k][info.depth + tap] for k, info in enumerate(infos) for tap in info.taps]
+    since = now()
     outputs, updates, condition = _returned(fn(*places, *read, *others))
+    inside = drawn([*outputs, *updates.values(), *([] if condition is None else [condition])], since)
+    updates = {**inside, **updates}
     if outputs_info is None or not infos:
         infos, states = [_Output() for _ in outputs], [[] for _ in outputs]
     if len(outputs) != len(infos):
@@ -301,6 +319,7 @@ def scanned(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_seque
     step = Step(before, start, places, xs, after, traced, rest[-1] if condition is not None else None)
     last, traces = step.run(n, name or "", truncate_gradient, others if strict else None)
     new = dict(zip(updates, last[m:], strict=True))
+    advance(list(inside), [new[s] for s in inside])
     lasts, place = [], 0
     for info, trace in zip(infos, traces, strict=True):
         place += info.depth

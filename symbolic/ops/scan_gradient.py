@@ -15,7 +15,7 @@ from symbolic.ops.extents import Shape_i
 from symbolic.ops.functions import minimum
 from symbolic.ops.index import getitem
 from symbolic.ops.scatter import set_subtensor
-from symbolic.reverse import pullbacks, zeros_of
+from symbolic.reverse import accumulated, pullbacks, zeros_of
 from symbolic.types import is_discrete
 
 Terms = list["Variable | None"]
@@ -120,7 +120,7 @@ class _Back:
         slopes = [k for k in range(a, b) if inputs[k] in found]
         totals = [inputs[k].clone() for k in sums]
         outs = [*(found[inputs[k]] if inputs[k] in found else zeros_of(inputs[k]) for k in self.carried),
-                *(t + found[inputs[k]] for k, t in zip(sums, totals, strict=True)),  # type: ignore[operator]
+                *(accumulated(t, found[inputs[k]]) for k, t in zip(sums, totals, strict=True)),
                 *(found[inputs[k]] for k in slopes)]
         given = {*self.carried.values(), *totals, *self.traced.values(), *inputs}
         saved = [] if op.repeat else _worth_saving(outs, given, inputs, b)

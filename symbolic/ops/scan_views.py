@@ -13,7 +13,8 @@ from symbolic.ops.index import getitem
 from symbolic.ops.join import concatenate
 from symbolic.ops.scan_api import Step, agreed, number_of_steps, scan, scanned
 from symbolic.ops.scan_api import until as until_
-from symbolic.shared import SharedVariable
+from symbolic.ops.scan_random import advance, threaded
+from symbolic.shared import SharedVariable, now
 from symbolic.source import caller
 
 Scanned = tuple[Any, dict[SharedVariable, Variable]]
@@ -126,6 +127,7 @@ def loop(step: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any = None,
     n = number_of_steps(length, [extents(x)[0] for x in sequences], "loop")
     before = [Variable(v.type, name=v.name, loc=v.loc) for v in start]
     places = [Variable(element(x.type), name=f"{x.name}[t]" if x.name else None, loc=x.loc) for x in sequences]
+    since = now()
     made = step(_filled(init, before), _filled(xs, places))
     if not isinstance(made, tuple) or len(made) != 2:
         raise ValueError(errors.message("loop", f"step must return a pair, the carry and what to keep, got {made!r}", (),
@@ -137,12 +139,14 @@ def loop(step: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any = None,
     after = [as_tensor_variable(v) for v in _leaves(carry)]
     traced = [as_tensor_variable(v) for v in _leaves(kept)]
     condition = [] if until is None else [until_(until(carry)).condition]
-    before, start, after, rest = agreed(before, start, after, [*traced, *condition], "loop",
-                                        [f"leaf {k} of the carry" for k in range(len(before))])
+    rest, names = [*traced, *condition], [f"leaf {k} of the carry" for k in range(len(before))]
+    states = threaded(since, before, start, after, rest)
+    before, start, after, rest = agreed(before, start, after, rest, "loop", [*names, *(str(s) for s in states)])
     built = Step(before, start, places, sequences, after, rest[:len(traced)], rest[-1] if condition else None)
     if reverse:  # a loop that goes backwards reads and writes the n first elements
         built.sequences = [x if len(sequences) == 1 and length is None else getitem(x, slice(None, n)) for x in sequences]
     last, traces = built.run(n, name or "", reverse=reverse)
+    advance(states, last[len(names):])
     return _filled(init, last), _filled(kept, traces)
 
 
@@ -257,10 +261,14 @@ def _outer_loop(chunk: Callable[..., Any], init: list[Variable], blocks: list[Va
                 ) -> tuple[list[Variable], list[Variable]]:
     before = [Variable(v.type, name=v.name, loc=v.loc) for v in init]
     places = [Variable(element(x.type), loc=x.loc) for x in blocks]
-    after, traced = chunk(before, places)
-    before, init, after, traced = agreed(before, init, list(after), list(traced), "scan_checkpoints",
-                                         [f"output {k}" for k in range(len(before))])
-    return Step(before, init, places, blocks, after, after).run(chunks, name, repeat=True)
+    since = now()
+    after, _ = chunk(before, places)
+    after, names, start = list(after), [f"output {k}" for k in range(len(before))], list(init)
+    states = threaded(since, before, start, after, [])
+    before, start, after, _ = agreed(before, start, after, [], "scan_checkpoints", [*names, *(str(s) for s in states)])
+    last, traces = Step(before, start, places, blocks, after, after[:len(names)]).run(chunks, name, repeat=True)
+    advance(states, last[len(names):])
+    return last[:len(names)], traces
 
 
 def _list(given: Any) -> list[Any]:

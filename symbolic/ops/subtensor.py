@@ -109,6 +109,10 @@ class IncSubtensor(Op):
     def name(self) -> str:
         return "set_subtensor" if self.set else "inc_subtensor"
 
+    @property
+    def adds_to(self) -> int | None:  # type: ignore[override]
+        return None if self.set else 0
+
     def __str__(self) -> str:
         return f"{self.name}{{{', '.join(map(str, self.idx_list))}}}"
 

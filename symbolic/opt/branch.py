@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from symbolic.branch import Path, paths
-from symbolic.errors import NotSupported
 from symbolic.fgraph import FunctionGraph, capture
 from symbolic.graph import Apply, Constant, Variable, clone_replace, constant, toposort
 from symbolic.ops.ifelse import Branch, IfElse
@@ -26,20 +25,7 @@ def sink_branches(graph: FunctionGraph, inside: Rewrite) -> FunctionGraph:
     """
     if not any(isinstance(n.op, IfElse) for n in graph.nodes):
         return graph
-    graph = _joined(graph)
-    eager: set[Apply] = set()
-    while True:
-        try:
-            return _Sinking(graph, eager, inside).graph
-        except _Unshaped as error:
-            eager.add(error.node)
-
-
-class _Unshaped(Exception):
-    """The shape of what a branch gives is known only inside of it: its arms are computed in any case."""
-
-    def __init__(self, node: Apply) -> None:
-        self.node = node
+    return _Sinking(_joined(graph), inside).graph
 
 
 def _joined(graph: FunctionGraph) -> FunctionGraph:
@@ -78,15 +64,15 @@ def _levels(graph: FunctionGraph, needed: dict[Apply, Path]) -> dict[Apply, int]
 class _Sinking:
     """The choices of one graph, as branches; those inside of arms are left to `inside`."""
 
-    def __init__(self, graph: FunctionGraph, eager: set[Apply], inside: Rewrite) -> None:
+    def __init__(self, graph: FunctionGraph, inside: Rewrite) -> None:
         self.inside = inside
-        self.needed = paths(graph.nodes, graph.outputs, eager)
+        self.needed = paths(graph.nodes, graph.outputs)
         self.claimed: dict[Apply, Apply] = {}  # the choice into which a node moves
         self.order = {node: k for k, node in enumerate(graph.nodes)}
         self.readers = graph.clients()
         levels = _levels(graph, self.needed)
         choices = sorted(levels, key=lambda n: (levels[n], self.order[n]))
-        sides = {n: [self._region(n, side) if n not in eager else [] for side in (True, False)] for n in choices}
+        sides = {n: [self._region(n, side) for side in (True, False)] for n in choices}
         table: dict[Variable, Variable] = {}
         for node in choices:
             table |= self._branch(node, *sides[node])
@@ -137,14 +123,7 @@ class _Sinking:
             arms.append(graph.outputs)
         op = Branch(list(inner.values()), arms[0], arms[1], n)
         operands = [node.inputs[0], *outside]
-        types = tuple(v.type for v in operands)
-        try:
-            op.infer_shape(*types)
-        except NotSupported:
-            if then or other:
-                raise _Unshaped(node) from None
-            raise
-        made = Apply(op, operands, op.infer_type(*types), node.loc)
+        made = Apply(op, operands, op.infer_type(*(v.type for v in operands)), node.loc)
         for old, new in zip(node.outputs, made.outputs, strict=False):
             new.name = old.name
         return dict(zip([*node.outputs, *kept[0], *kept[1]], made.outputs, strict=True))

@@ -9,11 +9,16 @@ from symbolic.mode import Mode
 from symbolic.ops.scan import Scan
 from symbolic.opt import algebra, constant, parts, products, shape  # noqa: F401  (they register their rules)
 from symbolic.opt.branch import sink_branches
+from symbolic.opt.diagonal import scale_by_diagonals
 from symbolic.opt.driver import Driver
 from symbolic.opt.rebuild import Rebuilt
 from symbolic.opt.rules import RuleSet, rules_for
 from symbolic.opt.scan import merge_loops
+from symbolic.opt.scan_invariants import hoist_invariants
+from symbolic.opt.scan_maps import vectorise_maps
 from symbolic.opt.scan_products import pull_products
+from symbolic.opt.scan_unread import drop_unread
+from symbolic.opt.transposes import flip_factors
 
 
 def optimised(graph: FunctionGraph, rules: RuleSet | None = None) -> FunctionGraph:
@@ -28,9 +33,13 @@ def optimised(graph: FunctionGraph, rules: RuleSet | None = None) -> FunctionGra
     """
     if rules is None:
         rules = rules_for(Mode(), "captured")
+    graph = flip_factors(scale_by_diagonals(graph))  # before constants are folded: an identity matrix is known by its op
     graph = rewritten(graph, rules)
     graph = merge_loops(graph)
+    graph = drop_unread(graph)
     graph = pull_products(graph)
+    graph = vectorise_maps(graph)
+    graph = hoist_invariants(graph)
     graph = _inside_loops(graph, rules)
     return sink_branches(graph, partial(optimised, rules=rules))
 

@@ -1,4 +1,4 @@
-"""Products of matrices: transposes into the operands, chains by cost."""
+"""Products of matrices: chains in the cheapest order."""
 from __future__ import annotations
 
 from typing import Any
@@ -8,21 +8,9 @@ import numpy as np
 from symbolic.graph import Apply, Variable, constant
 from symbolic.ops.create import Alloc
 from symbolic.ops.linalg import Dot
-from symbolic.ops.shape import DimShuffle, dimshuffle
 from symbolic.opt.driver import read_once
 from symbolic.opt.pattern import uniform
 from symbolic.opt.rules import node_rule
-
-
-@node_rule(DimShuffle, tags=("specialize",))
-def transpose_of_dot(node: Apply) -> Variable | None:
-    """dot(a, b).T -> dot(b.T, a.T), where nothing else reads the product: transposed operands are free"""
-    whole = node.inputs[0]
-    inner = whole.owner
-    if inner is None or type(inner.op) is not Dot or node.op.order != (1, 0) or not read_once(whole):  # type: ignore[attr-defined]
-        return None
-    a, b = inner.inputs
-    return Dot()(dimshuffle(b, 1, 0), dimshuffle(a, 1, 0)) if a.ndim == b.ndim == 2 else None
 
 
 @node_rule(Dot, tags=("opt_in", "dot_chain"))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from symbolic.fgraph import FunctionGraph, capture
-from symbolic.graph import Apply, Constant, Variable, clone_replace, toposort
+from symbolic.graph import Apply, Variable, clone_replace
 from symbolic.loop import element
 from symbolic.ops.elementwise import Elementwise
 from symbolic.ops.extents import extents
@@ -16,6 +16,7 @@ from symbolic.ops.scan import Scan
 from symbolic.ops.scan_gradient import is_length_of
 from symbolic.ops.shape import DimShuffle, dimshuffle, reshape
 from symbolic.opt.rebuild import Rebuilt
+from symbolic.opt.step import Step
 
 PRODUCT_TYPES = ("float32", "float64", "complex64", "complex128")  # those a BLAS multiplies
 
@@ -33,22 +34,8 @@ def pull_products(graph: FunctionGraph) -> FunctionGraph:
     return capture(graph.inputs, Rebuilt(table)(graph.outputs))
 
 
-class _Rewrite:
+class _Rewrite(Step):
     """One loop, with what is to be taken out of it."""
-
-    def __init__(self, node: Apply, op: Scan) -> None:
-        self.node, self.op = node, op
-        self.n, self.start, self.sequences, self.constants = op.split(node.inputs)
-        a, b = op.carries, op.carries + op.sequences
-        self.carried, self.elements, self.fixed = op.inputs[:a], op.inputs[a:b], op.inputs[b:]
-        self.nodes = toposort(op.outputs, stop=op.inputs)
-        self.still = set(self.fixed)  # what is the same in every step
-        for step in self.nodes:
-            if all(v in self.still or isinstance(v, Constant) for v in step.inputs):
-                self.still.update(step.outputs)
-        self.readers: dict[Variable, int] = {}
-        for v in [v for step in self.nodes for v in step.inputs] + list(op.outputs):
-            self.readers[v] = self.readers.get(v, 0) + 1
 
     def results(self) -> list[Variable] | None:
         """Return what stands for the results of the loop; None if there is nothing to take out."""
@@ -62,11 +49,9 @@ class _Rewrite:
         kept = [k for k in range(op.carries) if k not in after]
         factors = [v for pair in after.values() for v in pair]
         traced = clone_replace([v for v in factors if v not in self.elements], dict(zip(before, places, strict=True)))
-        ins = [*(self.carried[k] for k in kept), *self.elements, *places, *self.fixed]
-        body = [*(outs[k] for k in kept), *outs[op.carries:], *traced]
-        loop = Scan(ins, body, len(kept), len(self.elements) + len(places), False, op.reverse, label=op.label)
-        operands = [self.n, *(self.start[k] for k in kept), *self.sequences, *before.values(), *self.constants]
-        made = Apply(loop, operands, loop.infer_type(*(v.type for v in operands)), self.node.loc).outputs
+        made = self.again(([self.carried[k] for k in kept], [*self.elements, *places], self.fixed),
+                          ([self.start[k] for k in kept], [*self.sequences, *before.values()], self.constants),
+                          [outs[k] for k in kept], [*outs[op.carries:], *traced])
         rest = iter(made[len(kept) + op.traces:])
         whole = {v: self._cut(self.sequences[self.elements.index(v)]) if v in self.elements else next(rest)
                  for v in factors}

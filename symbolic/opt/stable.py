@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 
 from symbolic.graph import Apply, Variable, clone_replace, toposort
 from symbolic.mode import Mode
+from symbolic.ops.from_graph import OpFromGraph
 from symbolic.ops.scan import Scan
 from symbolic.opt import logarithms, stability  # noqa: F401  (they register their rules)
 from symbolic.opt.driver import Driver
@@ -36,9 +37,22 @@ def stabilised(outputs: Sequence[Variable], leaves: Collection[Variable], mode: 
     if computed:  # rules look at what computes a variable; here they must not
         given = clone_replace(given, dict(computed))
     if stage == "stable":
-        given = _loops(given, leaves, rules)
+        given = _loops(_opened(given, leaves), leaves, rules)
     made = Driver(rules, [*leaves, *computed.values()])(given)
     return clone_replace(made, {new: old for old, new in computed.items()}) if computed else made
+
+
+def _opened(outputs: list[Variable], leaves: Collection[Variable]) -> list[Variable]:
+    """Return `outputs` with ops that keep a graph of their own as that graph: capture would do it, too late for these rules.
+
+    Not before `grad`, which calls the rule that such an op may have.
+    """
+    while True:
+        nodes = [n for n in toposort(outputs, stop=leaves) if isinstance(n.op, OpFromGraph)]
+        if not nodes:
+            return outputs
+        table = {o: v for n in nodes for o, v in zip(n.outputs, n.op.expand(*n.inputs) or (), strict=True)}
+        outputs = Rebuilt(table)(outputs)
 
 
 def _loops(outputs: list[Variable], leaves: Collection[Variable], rules: RuleSet) -> list[Variable]:
@@ -47,7 +61,7 @@ def _loops(outputs: list[Variable], leaves: Collection[Variable], rules: RuleSet
     for node in toposort(outputs, stop=leaves):
         op = node.op
         if isinstance(op, Scan):
-            given = _loops(list(op.outputs), op.inputs, rules)
+            given = _loops(_opened(list(op.outputs), op.inputs), op.inputs, rules)
             better = Driver(rules, op.inputs)(given)
             if any(a is not b for a, b in zip(better, op.outputs, strict=True)):
                 new = Scan(op.inputs, better, op.carries, op.sequences, op.until, op.reverse, op.truncate, op.label, op.repeat)

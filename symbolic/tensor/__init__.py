@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
+import symbolic.tensor.sort  # first: the module and the function share a name, and the function is to win
 from symbolic.forward import Rop, hessian_vector_product, jacobian_vector_product
 from symbolic.graph import Constant, Variable, as_tensor_variable, constant
 from symbolic.graph import Constant as TensorConstant
 from symbolic.graph import Variable as TensorVariable
+from symbolic.ops.along import take_along_axis
 from symbolic.ops.create import (
     Alloc,
     AllocEmpty,
@@ -26,6 +28,7 @@ from symbolic.ops.create import (
     zeros,
     zeros_like,
 )
+from symbolic.ops.cumulative import cummax, cummin, cumprod, cumsum, diff
 from symbolic.ops.diagonal import (
     Eye,
     alloc_diag,
@@ -33,7 +36,6 @@ from symbolic.ops.diagonal import (
     diagonal,
     extract_diag,
     eye,
-    fill_diagonal,
     identity_like,
     trace,
     tri,
@@ -50,6 +52,18 @@ from symbolic.ops.extents import (
     shape,
     specify_shape,
     unbroadcast,
+)
+from symbolic.ops.extra import (
+    bartlett,
+    bincount,
+    compress,
+    fill_diagonal,
+    fill_diagonal_offset,
+    flatnonzero,
+    ravel_multi_index,
+    to_one_hot,
+    unique,
+    unravel_index,
 )
 from symbolic.ops.functions import (
     abs_,
@@ -140,6 +154,7 @@ from symbolic.ops.join import (
     vertical_stack,
 )
 from symbolic.ops.linalg import Dot, batched_dot, batched_tensordot, dot, matmul, outer, tensordot
+from symbolic.ops.matrix import kron
 from symbolic.ops.nnet import log
 from symbolic.ops.operators import (
     allclose,
@@ -188,9 +203,10 @@ from symbolic.ops.shape import (
     swapaxes,
     transpose,
 )
+from symbolic.ops.sort import argsort, argtopk, median, searchsorted, sort, topk, topk_and_argtopk
 from symbolic.ops.variables import *  # noqa: F403  (a family made from tables: scalar, fmatrix, ivectors, ...)
 from symbolic.reverse import Lop, grad
-from symbolic.tensor import nnet
+from symbolic.tensor import extra_ops, nlinalg, nnet, slinalg
 from symbolic.testing import numeric_grad, verify_grad
 from symbolic.types import TensorType
 

@@ -7,6 +7,7 @@
  * anything. */
 #include <complex.h>
 #include <limits.h>
+#include <pthread.h>
 
 enum { BLAS_LOOPS, BLAS_INT32, BLAS_INT64 };
 
@@ -139,6 +140,37 @@ static void call_gemm(char type, int trans_a, int trans_b, int64_t m, int64_t n,
     blas_int la = as_blas_int(lda), lb = as_blas_int(ldb), lc = as_blas_int(ldc);
     blas.gemm[type_index(type)](trans_b ? "T" : "N", trans_a ? "T" : "N", &bn, &bm, &bk, alpha, b,
                                 &lb, a, &la, beta, c, &lc);
+}
+
+/* Programs share products out among their own threads. Were BLAS's threads used as well, they would
+ * spin for milliseconds after each product and take the cores from the loops between products (an
+ * LSTM's training step took 1.7 times as long). So BLAS uses one thread as long as any program runs
+ * that multiplies; the last one to end gives it back what it had. */
+static pthread_mutex_t claim_mutex = PTHREAD_MUTEX_INITIALIZER;
+static int claims, claimed_threads;
+
+/* The threads, at most `wanted`, for a program that shares out its products itself; 0 if BLAS can't
+ * be told. */
+static int blas_claim(int wanted)
+{
+    if (!blas.get_threads || !blas.set_threads)
+        return 0;
+    pthread_mutex_lock(&claim_mutex);
+    if (claims++ == 0) {
+        claimed_threads = blas.get_threads();
+        blas.set_threads(1);
+    }
+    int most = claimed_threads;
+    pthread_mutex_unlock(&claim_mutex);
+    return wanted < most ? wanted : most;
+}
+
+static void blas_release(void)
+{
+    pthread_mutex_lock(&claim_mutex);
+    if (--claims == 0)
+        blas.set_threads(claimed_threads);
+    pthread_mutex_unlock(&claim_mutex);
 }
 
 static inline int64_t at_least(int64_t value, int64_t least)

@@ -184,6 +184,8 @@ static PyObject *run_locked(call *c, int *guard)
     if (self->scratch_hint)
         c->scratch.top = pool_take(self->scratch_hint);
     int code = self->run(&c->rt, c->table);
+    if (c->alone)
+        blas_release();
     gil_take(c);
     self->scratch_hint = c->scratch.peak;
     if (code == 0 && !c->failed)
@@ -200,17 +202,16 @@ static inline PyObject *call_with(Callable *self, PyObject *const *args, symboli
 {
     call c;
     c.rt = (symbolic_runtime){rt_output,  rt_scratch,   rt_begin,     rt_python,
-                              entry_gemm, rt_mark,     rt_release,   {0, 0, 0, 0},
-                              self->threads};
+                              entry_gemm, rt_product_threads, rt_mark, rt_release, {0, 0, 0, 0},
+                              self->threads, entry_routine, lapack.width};
     c.self = self;
     c.released = NULL;
-    c.failed = c.n_owned = 0;
+    c.failed = c.n_owned = c.alone = 0;
     c.spare_bytes = 0;
     c.table = table;
     c.slots = slots;
     c.owned = owned;
     c.numbers = numbers;
-    c.kept = NULL;
     c.scratch = (arena){NULL, 0, 0};
     int n_slots = self->n_outputs + self->n_updates, guard = -1;
     for (int i = 0; i < n_slots; i++)
@@ -236,7 +237,6 @@ static inline PyObject *call_with(Callable *self, PyObject *const *args, symboli
         Py_XDECREF(slots[i]);
     for (int i = 0; i < c.n_owned; i++)
         Py_DECREF(owned[i]);
-    Py_XDECREF(c.kept);
     return guard < 0 ? result : call_miss(self, args, guard, c.rt.detail);
 }
 

@@ -391,6 +391,7 @@ static void callable_dealloc(PyObject *op)
 
 static PyMemberDef callable_members[] = {
     {"threads", T_INT, offsetof(Callable, threads), 0, "threads that a parallel kernel may use"},
+    {"scratch_bytes", T_ULONG, offsetof(Callable, scratch_hint), READONLY, "most scratch memory that the latest call held"},
     {"names", T_OBJECT, offsetof(Callable, names), READONLY, "names of the inputs, or None"},
     {"shared", T_OBJECT, offsetof(Callable, shared), READONLY,
      "storages that the program reads or updates"},

@@ -15,12 +15,12 @@ typedef struct {
     PyThreadState *released; /* set while the GIL is released */
     int failed;              /* a request of the program failed and left an error set */
     int n_owned;
+    int alone;             /* threads for products, while BLAS uses but one; 0: it does as it likes */
     size_t spare_bytes;    /* of spares that this call took from storages */
     symbolic_array *table; /* inputs, shared, constants */
     PyArrayObject **slots; /* outputs, then updates; NULL until the program asks for them */
     PyObject **owned;      /* converted values, copies of storages: at most 2 for each array */
     number *numbers;       /* Python numbers among the inputs */
-    PyObject *kept;        /* list of what Python steps returned */
     arena scratch;
     holder held;
 } call;
@@ -45,6 +45,14 @@ static void rt_begin(symbolic_runtime *rt, double work)
     call *c = (call *)rt;
     if (work >= RELEASE_GIL_FROM && !c->released)
         c->released = PyEval_SaveThread();
+}
+
+static int rt_product_threads(symbolic_runtime *rt)
+{
+    call *c = (call *)rt;
+    if (!c->alone && rt->threads > 1)
+        c->alone = blas_claim(rt->threads);
+    return c->alone ? c->alone : 1;
 }
 
 static void *rt_scratch(symbolic_runtime *rt, double bytes)
@@ -174,8 +182,52 @@ static PyObject *step_result(PyObject *value, int i, const array_type *type)
     return NULL;
 }
 
-static int step_results(call *c, const step_type *step, PyObject *returned, symbolic_array *outputs)
+/* The step returned another shape than it said: let it explain itself, if it can. */
+static void wrong_shape(PyObject *function, int i, PyArrayObject *array, const int64_t *shape)
 {
+    int ndim = PyArray_NDIM(array);
+    PyObject *got = PyTuple_New(ndim), *want = PyTuple_New(ndim), *error = NULL;
+    for (int a = 0; got && want && a < ndim; a++) {
+        PyTuple_SET_ITEM(got, a, PyLong_FromLongLong((long long)PyArray_DIM(array, a)));
+        PyTuple_SET_ITEM(want, a, PyLong_FromLongLong((long long)shape[a]));
+    }
+    if (got && want && !PyErr_Occurred()) {
+        if (PyObject_HasAttrString(function, "mismatch"))
+            error = PyObject_CallMethod(function, "mismatch", "iOO", i, got, want);
+        else
+            PyErr_Format(PyExc_ValueError, "result of a Python step %d: expected shape %R, got %R", i, want, got);
+    }
+    if (error)
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    Py_XDECREF(error);
+    Py_XDECREF(got);
+    Py_XDECREF(want);
+}
+
+/* Copy a result to where the program wants it: a step may keep what it returned, and change it. */
+static int step_store(call *c, PyObject *function, int i, PyArrayObject *array, symbolic_result *out)
+{
+    for (int a = 0; a < PyArray_NDIM(array); a++)
+        if (out->shape[a] >= 0 && out->shape[a] != PyArray_DIM(array, a)) {
+            wrong_shape(function, i, array, out->shape);
+            return -1;
+        }
+    for (int a = 0; a < PyArray_NDIM(array); a++)
+        out->shape[a] = PyArray_DIM(array, a);
+    if (!out->wanted)
+        return 0;
+    size_t bytes = (size_t)PyArray_NBYTES(array);
+    if (!out->data && !(out->data = rt_scratch(&c->rt, (double)bytes))) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memcpy(out->data, PyArray_DATA(array), bytes);
+    return 0;
+}
+
+static int step_results(call *c, int index, PyObject *returned, symbolic_result *results)
+{
+    const step_type *step = &c->self->steps[index];
     PyObject *sequence = PyTuple_Check(returned) || PyList_Check(returned)
                              ? PySequence_Tuple(returned)
                              : PyTuple_Pack(1, returned); /* one bare value */
@@ -189,12 +241,9 @@ static int step_results(call *c, const step_type *step, PyObject *returned, symb
     }
     for (int i = 0; status == 0 && i < step->n_outputs; i++) {
         PyObject *array = step_result(PyTuple_GET_ITEM(sequence, i), i, &step->outputs[i]);
-        if (!array || PyList_Append(c->kept, array) < 0) {
-            status = -1;
-        } else {
-            PyArrayObject *at = (PyArrayObject *)array;
-            outputs[i] = (symbolic_array){PyArray_DATA(at), (const int64_t *)PyArray_DIMS(at)};
-        }
+        status = array ? step_store(c, PyTuple_GET_ITEM(c->self->python_calls, index), i,
+                                    (PyArrayObject *)array, &results[i])
+                       : -1;
         Py_XDECREF(array);
     }
     Py_DECREF(sequence);
@@ -202,17 +251,20 @@ static int step_results(call *c, const step_type *step, PyObject *returned, symb
 }
 
 static int rt_python(symbolic_runtime *rt, int index, const symbolic_array *inputs,
-                     symbolic_array *outputs)
+                     symbolic_result *results)
 {
     call *c = (call *)rt;
     if (index < 0 || index >= c->self->n_steps)
         return -1;
     const step_type *step = &c->self->steps[index];
+    if (c->alone) /* the step may multiply itself */
+        blas_release();
+    c->alone = 0;
     int taken = gil_take(c), status = -1;
     PyObject *args = NULL, *returned = NULL;
-    if ((c->kept || (c->kept = PyList_New(0))) && (args = step_arguments(step, inputs))
+    if ((args = step_arguments(step, inputs))
         && (returned = PyObject_Call(PyTuple_GET_ITEM(c->self->python_calls, index), args, NULL)))
-        status = step_results(c, step, returned, outputs);
+        status = step_results(c, index, returned, results);
     Py_XDECREF(args);
     Py_XDECREF(returned);
     if (status < 0)

@@ -53,6 +53,24 @@ SYM_FLOAT(double, )
 static inline float _Complex sym_complexf(float re, float im) { return CMPLXF(re, im); }
 static inline double _Complex sym_complex(double re, double im) { return CMPLX(re, im); }
 
+/* when: sym_philox */
+/* Philox4x32-10 (Salmon et al., SC 2011): one word of the block at counter c under key k. Where all four are asked for, a
+   compiler sees that they are one block. Rounds are written out, so that loops around it are vectorised. */
+static inline __attribute__((always_inline)) uint32_t sym_philox(
+    uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint32_t k0, uint32_t k1, int word)
+{
+#define SYM_ROUND(r)                                                                               \
+    {                                                                                              \
+        const uint64_t p = (uint64_t)c0 * 0xD2511F53u, q = (uint64_t)c2 * 0xCD9E8D57u;             \
+        c0 = (uint32_t)(q >> 32) ^ c1 ^ (k0 + r * 0x9E3779B9u), c1 = (uint32_t)q;                  \
+        c2 = (uint32_t)(p >> 32) ^ c3 ^ (k1 + r * 0xBB67AE85u), c3 = (uint32_t)p;                  \
+    }
+    SYM_ROUND(0u) SYM_ROUND(1u) SYM_ROUND(2u) SYM_ROUND(3u) SYM_ROUND(4u)
+    SYM_ROUND(5u) SYM_ROUND(6u) SYM_ROUND(7u) SYM_ROUND(8u) SYM_ROUND(9u)
+#undef SYM_ROUND
+    return word == 0 ? c0 : word == 1 ? c1 : word == 2 ? c2 : c3;
+}
+
 /* when: \b(exp|log|sin|cos|tan|asin|acos|atan|erf)[a-z0-9]*\( */
 /* glibc's vector libm (a few ulp, IEEE special values): gcc calls it in simd loops once it is told that it exists. */
 #if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)

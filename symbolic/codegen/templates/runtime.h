@@ -11,6 +11,13 @@ typedef struct {
     const int64_t *shape;
 } symbolic_array;
 
+/* Where a program wants a result of an opaque Python step. */
+typedef struct {
+    void *data;     /* where it is copied to; NULL: the host takes scratch memory and says here where that is */
+    int64_t *shape; /* the extents it must have; where there is -1, the host says here which it has */
+    int wanted;     /* 0: nobody reads it */
+} symbolic_result;
+
 /* How far scratch memory was used at some moment. */
 typedef struct {
     void *block;
@@ -25,11 +32,13 @@ struct symbolic_runtime {
     void *(*scratch)(symbolic_runtime *rt, double bytes);
     /* Announce the work (about one per scalar operation) that follows: the host may release the GIL. */
     void (*begin)(symbolic_runtime *rt, double work);
-    /* Run opaque Python step `call`: reads `inputs`, fills `outputs` (data and shape live until return). 0 or -1. */
-    int (*python)(symbolic_runtime *rt, int call, const symbolic_array *inputs, symbolic_array *outputs);
+    /* Run opaque Python step `call`: reads `inputs`, fills `results`. 0 or -1. */
+    int (*python)(symbolic_runtime *rt, int call, const symbolic_array *inputs, symbolic_result *results);
     /* Row-major C = alpha*op(A)*op(B) + beta*C; type is one of 'f','d','c','z'; alpha and beta point to that type. */
     void (*gemm)(char type, int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const void *alpha,
                  const void *a, int64_t lda, const void *b, int64_t ldb, const void *beta, void *c, int64_t ldc);
+    /* Threads among which the program may share out a product: from now on BLAS itself uses one. 1: BLAS does as it likes. */
+    int (*product_threads)(symbolic_runtime *rt);
     /* Scratch memory taken between a mark and its release is free again: what one step of a loop used. */
     symbolic_mark (*mark)(symbolic_runtime *rt);
     void (*release)(symbolic_runtime *rt, symbolic_mark to);
@@ -37,6 +46,11 @@ struct symbolic_runtime {
     int64_t detail[4];
     /* Threads a parallel kernel may use. */
     int threads;
+    /* A Fortran routine of LAPACK, such as "dgetrf"; NULL where it isn't found. Arguments are pointers, then a size_t of 1
+       for each character argument. */
+    void *(*routine)(const char *name);
+    /* Bytes of its integers. */
+    int routine_integer;
 };
 
 /* 0: done. > 0: guard number code-1 failed, nothing was written to any input. -1: the host has set an error. */

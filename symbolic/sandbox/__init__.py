@@ -1,0 +1,1 @@
+"""Theano's place for what was new there; programs import `rng_mrg` from it."""

@@ -10,6 +10,7 @@ from symbolic.errors import SymbolicError
 from symbolic.graph import Apply, Constant, Op, Variable
 from symbolic.ops.create import Alloc, ARange
 from symbolic.ops.diagonal import Eye
+from symbolic.ops.shape import DimShuffle
 from symbolic.opt.rules import ANY, node_rule
 from symbolic.types import TensorType
 
@@ -29,6 +30,8 @@ def fold(node: Apply) -> list[Variable] | None:
         if not isinstance(v, Constant):
             return None
     op = node.op
+    if isinstance(op, DimShuffle) and inputs[0].data.size == 1:  # type: ignore[attr-defined]
+        return None  # one number with axes is better known as a number
     limit = LARGEST_MADE if isinstance(op, (Alloc, ARange, Eye)) or not inputs else LARGEST
     for o in node.outputs:
         if None in o.type.shape or math.prod(o.type.shape) > limit:  # type: ignore[arg-type]

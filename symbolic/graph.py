@@ -516,7 +516,7 @@ def toposort(outputs: Iterable[Variable], stop: Iterable[Variable] = ()) -> list
 
     Iterative: a chain of 100,000 nodes is fine.
     """
-    blocked = set(stop)
+    blocked = stop if isinstance(stop, (dict, set, frozenset)) else set(stop)  # a table isn't copied: it may be large
     order: list[Apply] = []
     done: set[Apply] = set()
     stack = [v.owner for v in outputs if v.owner is not None and v not in blocked][::-1]

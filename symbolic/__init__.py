@@ -1,5 +1,5 @@
 """A symbolic graph compiler: expressions, their derivatives, and functions that compute them."""
-from symbolic import gradient, random
+from symbolic import compile, gradient, random  # noqa: A004, F401  (Theano's name)
 from symbolic.config import config
 from symbolic.forward import Rop
 from symbolic.function import Function, In, Out, function

@@ -12,7 +12,8 @@ import symbolic
 from symbolic.codegen.reference import evaluate
 from symbolic.graph import Variable
 from symbolic.ops import create, diagonal, join, reduce
-from symbolic.ops.nnet import categorical_crossentropy, log, softmax
+from symbolic.ops.functions import log
+from symbolic.ops.nnet import categorical_crossentropy, softmax
 from symbolic.types import TensorType
 
 AXES = [None, 0, 1, 2, -1, (0, 2), (1, 2), (0, 1), ()]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
-from symbolic.graph import Constant, Op, Variable, as_tensor_variable, describe
+from symbolic.graph import Op, Variable, as_tensor_variable, describe
 from symbolic.ops import functions as f
 from symbolic.ops.create import arange
 from symbolic.ops.elementwise import Elementwise, cast_to, match_dtype
@@ -223,41 +223,6 @@ def softmax_graph(c: Any) -> Variable:
     return Softmax(_axis(c, -1, "softmax")).expand(c)[0]
 
 
-def log(x: Any) -> Variable:
-    """Return the natural logarithm; of a softmax or a sigmoid, in the form that can't underflow.
-
-    Parameters
-    ----------
-    x : Variable
-
-    Returns
-    -------
-    Variable
-        Of the shape of `x`.
-
-    Examples
-    --------
-    >>> str(log(softmax(TensorType("float32", (None, 10))("x"))))
-    'logsoftmax{axis=1}'
-    """
-    x = as_tensor_variable(x)
-    op = None if x.owner is None else x.owner.op
-    if type(op) is Softmax:
-        return LogSoftmax(op.axis)(x.owner.inputs[0])
-    z = _logit(x)
-    if z is not None:
-        return -f.softplus(-z)
-    if isinstance(op, Elementwise) and op.fn == "sub" and _is_one(x.owner.inputs[0]):
-        z = _logit(x.owner.inputs[1])
-        if z is not None:
-            return -f.softplus(z)
-    return f.log(x)
-
-
-def _is_one(v: Variable) -> bool:
-    return isinstance(v, Constant) and v.data.size == 1 and v.data.reshape(()) == 1
-
-
 def _logit(p: Variable) -> Variable | None:
     """Return `z` where `p` is ``sigmoid(z)`` of real `z`."""
     if p.owner is None or not isinstance(p.owner.op, Elementwise) or p.owner.op.fn != "sigmoid":
@@ -305,13 +270,13 @@ def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Variable:
     if p.owner is not None and type(p.owner.op) is Softmax and p.owner.op.axis == p.ndim - 1:
         logits = p.owner.inputs[0]
     if t.ndim == p.ndim:
-        return -sum_of(t * (log(p) if logits is None else logsoftmax(logits)), axis=p.ndim - 1)
+        return -sum_of(t * (f.log(p) if logits is None else logsoftmax(logits)), axis=p.ndim - 1)
     if logits is not None:
         return CrossentropyIndex()(logits, t)
     if not is_integer(t.dtype):
         raise errors.DTypeError(errors.message("categorical_crossentropy", "classes must be integers",
                                                (describe(t),), caller(), "cast them: T.cast(y, 'int64')"))
-    return -log(sum_of(f.switch(one_hot_mask(t, p), p, f.cast_zero(p)), axis=p.ndim - 1))
+    return -f.log(sum_of(f.switch(one_hot_mask(t, p), p, f.cast_zero(p)), axis=p.ndim - 1))
 
 
 def crossentropy_categorical_1hot(coding_dist: Any, true_one_of_n: Any) -> Variable:

@@ -197,7 +197,7 @@ _METHODS: dict[str, Callable] = {
     **{name: getattr(cumulative, name) for name in ("cumsum", "cumprod")},
     **{name: getattr(sort, name) for name in ("sort", "argsort", "searchsorted")},
     "compress": extra.compress, "conjugate": f.conj,
-    "log": nnet.log, "copy": copy, "diagonal": diagonal.diagonal, "dot": dot, "fill": f.fill,
+    "log": f.log, "copy": copy, "diagonal": diagonal.diagonal, "dot": dot, "fill": f.fill,
     "repeat": join.repeat, "round": round_, "take": take, "trace": diagonal.trace,
 }
 _PROPERTIES: dict[str, Callable] = {

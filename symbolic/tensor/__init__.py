@@ -106,6 +106,7 @@ from symbolic.ops.functions import (
     isnan_,
     le,
     left_shift,
+    log,
     log1p,
     log2,
     log10,
@@ -155,7 +156,6 @@ from symbolic.ops.join import (
 )
 from symbolic.ops.linalg import Dot, batched_dot, batched_tensordot, dot, matmul, outer, tensordot
 from symbolic.ops.matrix import kron
-from symbolic.ops.nnet import log
 from symbolic.ops.operators import (
     allclose,
     cast,

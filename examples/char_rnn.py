@@ -25,7 +25,7 @@ from lasagne_like.updates import adam
 from symbolic.tensor.shared_randomstreams import RandomStreams
 
 State = list[symbolic.Variable]
-LENGTH, BATCH = 64, 32
+LENGTH, BATCH = 32, 16
 
 
 @dataclass
@@ -194,9 +194,9 @@ def fit(network: CharacterModel, train: list, held: list, epochs: int) -> Result
 def main(argv: Sequence[str] | None = None) -> dict[str, Result]:
     """Train both models, let them write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--hidden", type=int, default=128)
-    parser.add_argument("--rate", type=float, default=4e-3, help="Adam's learning rate")
+    parser.add_argument("--rate", type=float, default=6e-3, help="Adam's learning rate")
     parser.add_argument("--temperature", type=float, default=0.6, help="below 1: likely characters more often")
     parser.add_argument("--write", type=int, default=400, help="number of characters to write")
     parser.add_argument("--begin", default="The ", help="what to begin with")

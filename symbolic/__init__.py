@@ -1,9 +1,10 @@
 """A symbolic graph compiler: expressions, their derivatives, and functions that compute them."""
-from symbolic import gradient, random
+from symbolic import compile, gradient, random  # noqa: A004, F401  (Theano's name)
 from symbolic.config import config
 from symbolic.forward import Rop
 from symbolic.function import Function, In, Out, function
 from symbolic.graph import Apply, Constant, Op, Variable, constant
+from symbolic.mode import Mode
 from symbolic.ops import operators as _operators  # noqa: F401  (installs Python's operators on Variable)
 from symbolic.ops.checkpoint import checkpoint
 from symbolic.ops.custom import custom_gradient
@@ -17,7 +18,7 @@ from symbolic.reverse import Lop, grad, subgraph_grad
 from symbolic.shared import SharedVariable, shared
 from symbolic.types import TensorType
 
-__all__ = ["Apply", "Constant", "Function", "In", "Lop", "Op", "OpFromGraph", "Out", "Rop", "SharedVariable", "TensorType",
-           "Variable", "as_op", "checkpoint", "config", "constant", "custom_gradient", "foldl", "foldr", "function", "grad",
-           "gradient", "hessian", "ifelse", "jacobian", "loop", "map", "op_from_graph", "random", "reduce", "scan",
-           "scan_checkpoints", "shared", "subgraph_grad", "until"]
+__all__ = ["Apply", "Constant", "Function", "In", "Lop", "Mode", "Op", "OpFromGraph", "Out", "Rop", "SharedVariable",
+           "TensorType", "Variable", "as_op", "checkpoint", "config", "constant", "custom_gradient", "foldl", "foldr",
+           "function", "grad", "gradient", "hessian", "ifelse", "jacobian", "loop", "map", "op_from_graph", "random", "reduce",
+           "scan", "scan_checkpoints", "shared", "subgraph_grad", "until"]

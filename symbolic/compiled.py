@@ -21,16 +21,20 @@ from symbolic.codegen.compiler import Compiler, find_compiler, no_compiler_messa
 from symbolic.codegen.entry import EntryBuildError
 from symbolic.codegen.manifest import Loaded
 from symbolic.codegen.native import entry, native, program_path, program_text
-from symbolic.codegen.reference import evaluate
+from symbolic.codegen.reference import apply, evaluate
 from symbolic.codegen.writer import Failure
 from symbolic.config import config
 from symbolic.fgraph import Facts, capture
 from symbolic.graph import Apply, Variable, clone_replace, describe
 from symbolic.infer import infer
+from symbolic.opt.constant import EVALUATE
 from symbolic.opt.pipeline import optimised
+from symbolic.opt.rules import rules_for
+from symbolic.opt.stable import stabilised
 from symbolic.shared import Container, SharedVariable
 from symbolic.spec import Input, Spec
 
+EVALUATE.append(apply)
 _warned: set[str] = set()
 _compiling = threading.RLock()
 _interpreting = threading.RLock()
@@ -208,11 +212,16 @@ class Function:
         return f"<symbolic function {self.spec.name}>"
 
 
+def stable_roots(spec: Spec) -> list[Variable]:
+    """Return what a function computes, in the stable form that every mode has."""
+    return stabilised(spec.roots, spec.leaves, spec.mode)
+
+
 class _Program:
     """Native code of one captured graph, or of a variant of it in which some extents are known to be 1."""
 
     def __init__(self, spec: Spec, compiler: Compiler, facts: Facts = frozenset()) -> None:
-        self.graph = optimised(capture(spec.leaves, spec.roots, facts))
+        self.graph = optimised(capture(spec.leaves, stable_roots(spec), facts), rules_for(spec.mode, "captured"))
         self.loaded: Loaded = native(
             self.graph, [spec.leaves.index(s) for s, _ in spec.updates], spec.name, spec.loc, compiler)
 
@@ -325,7 +334,8 @@ class InterpretedFunction(Function):
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
-        infer(capture(spec.leaves, spec.roots))  # raises what is wrong whatever the inputs are
+        self.roots = stable_roots(spec)
+        infer(capture(spec.leaves, self.roots))  # raises what is wrong whatever the inputs are
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function on values of its inputs, by position or by name."""
@@ -336,7 +346,7 @@ class InterpretedFunction(Function):
         return self._pack(results[:len(self.spec.outputs)])
 
     def _results(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
-        computed = evaluate(self.spec.roots, dict(zip(self.spec.leaves, arrays, strict=True)))
+        computed = evaluate(self.roots, dict(zip(self.spec.leaves, arrays, strict=True)))
         return [np.array(r, order="C") for r in computed]  # outputs never alias inputs
 
 
@@ -360,14 +370,14 @@ class CheckedFunction(InterpretedFunction):
     def _results(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
         got = self._native(*arrays[:len(self.spec.arguments)])  # type: ignore[operator]
         want = super()._results(arrays)
-        for v, g, w in zip(self.spec.roots, got, want, strict=True):
+        for v, g, w in zip(self.roots, got, want, strict=True):
             if not agree(g, w):
                 raise self._difference(v, g, w, arrays)
         return got
 
     def _difference(self, root: Variable, got: np.ndarray, want: np.ndarray, arrays: list[np.ndarray]) -> Exception:
         """Compute every node natively and find the first that differs on the inputs it really got."""
-        graph = capture(self.spec.leaves, self.spec.roots)
+        graph = capture(self.spec.leaves, self.roots)
         every = [o for n in graph.nodes for o in n.outputs]
         values = dict(zip(every, native_function(_pure(self.spec, every), self._compiler)(  # type: ignore[operator]
             *arrays[:len(self.spec.arguments)]), strict=True))
@@ -397,13 +407,13 @@ def _check_error(node: Apply, got: np.ndarray, want: np.ndarray) -> Exception:
 
 def make(spec: Spec) -> Function:
     """Compile `spec`, in the interpreter where there is no compiler."""
-    compiler = find_compiler() if spec.mode != "FAST_COMPILE" else None
+    compiler = find_compiler() if spec.mode.name != "FAST_COMPILE" else None
     if compiler is None:
-        if spec.mode != "FAST_COMPILE":
+        if spec.mode.name != "FAST_COMPILE":
             _warn_once(no_compiler_message())
         return InterpretedFunction(spec)
     try:
-        return CheckedFunction(spec, compiler) if spec.mode == "CHECK" else native_function(spec, compiler)
+        return CheckedFunction(spec, compiler) if spec.mode.name == "CHECK" else native_function(spec, compiler)
     except EntryBuildError as error:
         _warn_once(f"functions run in the NumPy interpreter, which is slow: {error}")
         return InterpretedFunction(spec)

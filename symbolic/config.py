@@ -177,6 +177,9 @@ class Config:
     openmp_threshold: int = setting(200_000, COUNT, "Smallest amount of work, in elements, that is worth threads.")
     vector_libm: bool = setting(True, BOOLEAN,
         "Whether exp, log, sin, ... may use the vector versions of the C library (up to 4 ulp).")
+    optimizer_including: str = setting("", TEXT, "Names or tags of rewrite rules, joined by ':', that every mode has as well.")
+    optimizer_excluding: str = setting("", TEXT, "Names or tags of rewrite rules, joined by ':', that no mode has.")
+    optimizer_requiring: str = setting("", TEXT, "Tags of rewrite rules, joined by ':', that every rule must have.")
     dump: str | None = setting(None, PATH_OR_NONE, "Directory that receives the text of every stage of compilation.")
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -19,6 +19,7 @@ from symbolic.reverse import (
     matched,
     pullback_of,
     pullbacks,
+    stable,
     variables,
     zeros_of,
 )
@@ -32,6 +33,7 @@ def pushforwards(tangents: dict[Variable, Variable], outputs: Sequence[Variable]
     """Return tangents of `outputs`, given those of some variables they depend on; absent where nothing flows."""
     found = dict(tangents)
     probes: dict[Variable, Variable] = {}
+    given_outputs, outputs = outputs, stable(outputs, tangents)
     for node in toposort(outputs, stop=tangents):
         reached = connected(node, [v in found for v in node.inputs])
         if not reached:
@@ -42,8 +44,8 @@ def pushforwards(tangents: dict[Variable, Variable], outputs: Sequence[Variable]
         for y, t in zip(node.outputs, results, strict=True):
             if t is not None and y in reached:
                 found.setdefault(y, t)
-    wanted = [v for v in outputs if v in found]
-    return dict(zip(wanted, clone_replace([found[v] for v in wanted], probes), strict=True))
+    wanted = [(v, found[w]) for v, w in zip(given_outputs, outputs, strict=True) if w in found]
+    return dict(zip([v for v, _ in wanted], clone_replace([t for _, t in wanted], probes), strict=True))
 
 
 def _pushforward(node: Apply, tangents: Sequence[Variable | None], probes: dict[Variable, Variable]

@@ -12,11 +12,10 @@ from symbolic import errors
 from symbolic.compiled import Function, make
 from symbolic.config import config
 from symbolic.graph import Constant, Variable, as_tensor_variable, clone_replace, describe, inputs_of
+from symbolic.mode import Mode, as_mode
 from symbolic.shared import Container, SharedVariable, shared
 from symbolic.source import caller
 from symbolic.spec import Input, Spec
-
-MODES = ("FAST_RUN", "FAST_COMPILE", "CHECK")
 
 
 @dataclass(eq=False)
@@ -58,7 +57,7 @@ class Out:
     borrow: bool = False
 
 
-def function(inputs: Sequence[Any], outputs: Any = None, mode: str | None = None, updates: Any = None,
+def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None = None, updates: Any = None,
              givens: Any = None, no_default_updates: Any = False, name: str | None = None,
              allow_input_downcast: bool | None = None, on_unused_input: str | None = None) -> Function:
     """Compile a function.
@@ -68,8 +67,8 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | None = None
     inputs : list of Variable or In
     outputs : Variable, Out, list, tuple, dict with str keys, or None
         One variable gives a bare array, a list or tuple a list, a dict a dict.
-    mode : {'FAST_RUN', 'FAST_COMPILE', 'CHECK'}, optional
-        Native code; the NumPy interpreter; both, compared.
+    mode : {'FAST_RUN', 'FAST_COMPILE', 'CHECK'} or Mode, optional
+        Native code; the NumPy interpreter; both, compared. A :class:`symbolic.Mode` also says which rewrites are done.
     updates : dict or list of (SharedVariable, expression)
         New values of shared variables; every expression sees the old ones.
     givens : dict or list of pairs
@@ -91,9 +90,10 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | None = None
     loc = caller()
     if not isinstance(inputs, (list, tuple)):
         raise TypeError(f"function: inputs must be a list, got {type(inputs).__name__}; write [x] for one input")
-    mode = mode or config.mode
-    if mode not in MODES:
-        raise ValueError(f"function: mode must be one of {', '.join(MODES)}, got {mode!r}")
+    try:
+        chosen = as_mode(mode)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"function: {error}") from None
     ins = [i if isinstance(i, In) else In(i) for i in inputs]
     _check_inputs(ins)
     structure, outs = _outputs(outputs)
@@ -120,7 +120,7 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | None = None
     shareds += [s for s, _ in pairs if s not in shareds]
     label = name or (f"{loc.file.rsplit('/', 1)[-1]}:{loc.line}" if loc else "function")
     new_values = [(s, r) for (s, _), r in zip(pairs, roots[len(outs):], strict=True)]
-    return make(Spec(arguments, _distinct(shareds), roots[:len(outs)], new_values, structure, mode, label, loc))
+    return make(Spec(arguments, _distinct(shareds), roots[:len(outs)], new_values, structure, chosen, label, loc))
 
 
 def _argument(i: In, downcast: bool | None) -> Input:

@@ -206,7 +206,9 @@ class Apply:
         return len(self.outputs)
 
     def clone_with_new_inputs(self, inputs: Sequence[Variable], strict: bool = True) -> Apply:
-        """Return the same op applied to other inputs; types are inferred anew."""
+        """Return the same op applied to other inputs; types are inferred anew if theirs differ."""
+        if len(inputs) == len(self.inputs) and all(a.type == b.type for a, b in zip(inputs, self.inputs, strict=True)):
+            return Apply(self.op, inputs, [o.type for o in self.outputs], self.loc)
         types = self.op.infer_type(*(v.type for v in inputs))
         if strict and any(t.dtype != o.dtype or t.ndim != o.ndim for t, o in zip(types, self.outputs, strict=True)):
             raise errors.GraphError(f"{self.op}: the new inputs change the output types to "
@@ -346,7 +348,8 @@ class Op:
         """Whether nothing but Python code says what it computes."""
         own = type(self)
         return (self.has_python and own.compute is Op.compute and own.expand is Op.expand and own.loop is Op.loop
-                and own.branch is Op.branch and self.extern is None and self.view_of is None and self.arms is None)
+                and own.branch is Op.branch and own.template is Op.template and self.extern is None and self.view_of is None
+                and self.arms is None)
 
     def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
                  gouts: Sequence[Variable | None]) -> list[Variable | None]:
@@ -513,7 +516,7 @@ def toposort(outputs: Iterable[Variable], stop: Iterable[Variable] = ()) -> list
 
     Iterative: a chain of 100,000 nodes is fine.
     """
-    blocked = set(stop)
+    blocked = stop if isinstance(stop, (dict, set, frozenset)) else set(stop)  # a table isn't copied: it may be large
     order: list[Apply] = []
     done: set[Apply] = set()
     stack = [v.owner for v in outputs if v.owner is not None and v not in blocked][::-1]

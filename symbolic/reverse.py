@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -140,6 +140,7 @@ def pullbacks(seeds: dict[Variable, Variable], targets: Sequence[Variable],
     Only the nodes between targets and seeds are visited.
     """
     stop = stop or set()
+    seeds = stable_seeds(seeds, {*targets, *stop})
     nodes = toposort(seeds, stop=stop)
     reach = set(targets)
     active: list[Apply] = []
@@ -166,6 +167,23 @@ def pullbacks(seeds: dict[Variable, Variable], targets: Sequence[Variable],
                 terms.add(x, g, terms.path(node) + literal(node, k))
     results = {v: terms.always(v) for v in targets}
     return {v: g for v, g in results.items() if g is not None}
+
+
+#: Filled by `opt.stable`: what is differentiated in the place of some variables, seen no farther than some others.
+STABILISE: list[Any] = []
+
+
+def stable(outputs: Sequence[Variable], leaves: Collection[Variable]) -> list[Variable]:
+    """Return `outputs` as they are differentiated: in a form whose derivative neither overflows nor cancels."""
+    return STABILISE[0](outputs, leaves) if STABILISE else list(outputs)
+
+
+def stable_seeds(seeds: dict[Variable, Variable], leaves: Collection[Variable]) -> dict[Variable, Variable]:
+    """Return the cotangents of what stands for the variables that have them."""
+    found: dict[Variable, Variable] = {}
+    for v, g in zip(stable(list(seeds), leaves), seeds.values(), strict=True):
+        found[v] = found[v] + g if v in found else g  # type: ignore[operator]
+    return found
 
 
 class _Terms:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from symbolic.graph import Variable
+from symbolic.mode import Mode
 from symbolic.pickling import flatten, restore
 from symbolic.shared import SharedVariable
 from symbolic.source import SourceLoc
@@ -45,7 +46,7 @@ class Spec:
     outputs: list[Variable]
     updates: list[tuple[SharedVariable, Variable]]
     structure: Any
-    mode: str
+    mode: Mode
     name: str
     loc: SourceLoc | None = None
     leaves: list[Variable] = field(init=False)
@@ -67,7 +68,7 @@ class Spec:
 
 
 def _unpickled(graph: Any, inputs: list[Input], shareds: list[SharedVariable], updated: list[SharedVariable],
-               structure: Any, mode: str, name: str, loc: SourceLoc | None) -> Spec:
+               structure: Any, mode: Mode, name: str, loc: SourceLoc | None) -> Spec:
     restored = restore(*graph)
     n_leaves = sum(i.state is None for i in inputs) + len(shareds)
     roots = restored[n_leaves:]

@@ -20,8 +20,15 @@ class Template:
         Values that the text depends on; texts with equal fields are written once.
     failures : tuple of (type, str)
         Error class (of :mod:`symbolic.errors`) and message, in which ``{0}`` to ``{3}`` are details.
+    library : str or None
+        What it calls, of `LIBRARIES`; where that isn't there, the op's Python code runs instead.
     """
 
     name: str
     fields: tuple[tuple[str, object], ...] = ()
     failures: tuple[tuple[type[Exception], str], ...] = ()
+    library: str | None = None
+
+
+#: Libraries that were found: filled when the entry extension is loaded.
+LIBRARIES: set[str] = set()

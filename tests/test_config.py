@@ -28,6 +28,7 @@ FROM_ENVIRONMENT = {
     "cache_max_size": ("500M", 500 * 1024**2),
     "cc": ("ccache gcc", "ccache gcc"),
     "cflags": ("-g -O1", "-g -O1"),
+    **{f"optimizer_{how}": ("a:b", "a:b") for how in ("including", "excluding", "requiring")},
     "threads": ("3", 3),
     "openmp": ("off", False),
     "openmp_threshold": ("1000", 1000),
@@ -37,7 +38,8 @@ FROM_ENVIRONMENT = {
 WRONG = {
     "floatX": "float23", "mode": "FAST", "device": "tpu", "on_unused_input": "shout",
     "allow_input_downcast": "maybe", "warn_float64": 1, "exception_verbosity": "loud",
-    "cache_dir": "", "cache_max_size": "many", "cc": 3, "cflags": ["-g"], "threads": -1,
+    "cache_dir": "", "cache_max_size": "many", "cc": 3, "cflags": ["-g"],
+    "optimizer_including": 1, "optimizer_excluding": 1, "optimizer_requiring": 1, "threads": -1,
     "openmp": "perhaps", "openmp_threshold": 1.5, "vector_libm": "?", "dump": 7,
 }
 

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from checks import central_difference, run, variables
 
+import symbolic
+import symbolic.tensor as T
 from symbolic import errors
 from symbolic.codegen.reference import evaluate
 from symbolic.gradient import grad
@@ -361,3 +363,14 @@ def test_ops_are_values():
     assert isinstance(x[[0]].owner.op, AdvancedSubtensor)
     assert isinstance(getitem(x, 0).owner.op, Subtensor)
     assert isinstance(x, Variable)
+
+
+def test_computed_indices_are_checked_before_they_are_used():
+    """Also where they could be computed in the kernel that reads through them."""
+    x, i = T.dvector("x"), T.lvector("i")
+    for out in (T.exp(x[i * i + 1]), x[i * i + 1], T.take_along_axis(x, i * i + 1, 0) * 2):
+        f = symbolic.function([x, i], out)
+        body = f.source[f.source.rindex("symbolic_run(symbolic_runtime"):]
+        assert body.index("return 1;") < body.rindex("k_"), "the last kernel reads x"
+        with pytest.raises(IndexError, match=r"index 1000001 is out of bounds"):
+            f(np.ones(3), [1000])

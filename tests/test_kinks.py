@@ -122,3 +122,10 @@ def test_what_cannot_be_negative():
     for _ in range(5000):
         chain = chain + 1
     assert not nonnegative(chain), "it doesn't look at all of a long graph"
+
+
+def test_a_conversion_behind_a_choice_hands_its_gradient_on():
+    x = T.fvector("x")
+    wide = T.cast(x, "float64")
+    g = T.grad(T.switch(wide > 0, T.sqr(wide), 0.0).sum(), x)
+    np.testing.assert_array_equal(symbolic.function([x], g)([-1.0, 0.0, 3.0]), [0, 0, 6])

@@ -460,6 +460,44 @@ def test_threads_and_memory():
     assert len(returned) == 500 and not any(r() is not None for r in returned)
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_every_dtype_no_inputs_and_no_elements(mode):
+    dtypes = ["bool", "int8", "uint16", "int64", "float16", "float32", "complex64"]
+    ins = [T.TensorType(d, (None, None))(d) for d in dtypes]
+    turned = [symbolic.as_op([v.type], [v.type], infer_shape=lambda node, s: [s[0][::-1]])(lambda a: a.T)(v) for v in ins]
+    seven = symbolic.as_op([], [T.lscalar])(lambda: np.int64(7))
+    weak = symbolic.as_op([], [T.fscalar])(lambda: 0.5)
+    f = symbolic.function(ins, [*turned, seven(), weak(), seven() + turned[3].sum()], mode=mode)
+    for shape in ((2, 3), (0, 3), (1, 1)):
+        arrays = [RNG.integers(0, 2, shape).astype(d) for d in dtypes]
+        got = f(*(a[::-1, ::-1] for a in arrays))
+        for g, a in zip(got, arrays, strict=False):
+            np.testing.assert_array_equal(g, a[::-1, ::-1].T)
+            assert g.dtype == a.dtype
+        assert (got[7], got[8], got[9]) == (7, 0.5, 7 + arrays[3].sum()) and got[8].dtype == "float32"
+
+
+def test_steps_of_stable_ops_are_found_with_their_function(monkeypatch):
+    class Known(Counted):
+        __props__ = ()
+        stable = True
+
+        def __init__(self):
+            super().__init__()
+
+    def build():
+        x, c = T.dvector("x"), T.bscalar("c")
+        loop, _ = symbolic.scan(lambda h: Known()(h) * 2, outputs_info=x, n_steps=3)
+        return symbolic.function([x, c], [Known()(x) * 3, loop[-1], symbolic.ifelse(c, Known()(x * 5), x)])
+
+    first = build()
+    monkeypatch.setattr("symbolic.codegen.native._compile", None)
+    again = build()
+    for f in (first, again):
+        for got, want in zip(f([1.0], 1), [[6.0], [22.0], [6.0]], strict=True):
+            np.testing.assert_array_equal(got, want)
+
+
 def test_functions_of_users_ops_pickle_and_start_warm(tmp_path):
     x = T.dvector("x")
     f = symbolic.function([x], [distinct(x), Ordered()(x)[0]])

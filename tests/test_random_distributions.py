@@ -8,7 +8,7 @@ from scipy import stats
 import symbolic
 import symbolic.tensor as T
 from symbolic import random
-from symbolic.ops.random_order import ordered
+from symbolic.batching import batched
 from symbolic.testing import verify_grad
 
 N = 20_000
@@ -64,28 +64,31 @@ DISCRETE = {
 }
 
 
-@pytest.fixture(scope="module")
-def samples():
-    """One function for all of them: compiling many small ones takes longer."""
+def drawn(rows):
+    """Return a sample of each: by one function, since compiling many small ones takes longer."""
     key, n = symbolic.shared(np.array([11, 0, 0, 0], "uint32"), broadcastable=(4,)), T.lscalar("n")
-    rows = {**CONTINUOUS, **DISCRETE}
     outs = {name: make(random.fold_in(key, i), n) for i, (name, (make, _)) in enumerate(rows.items())}
     return symbolic.function([n], outs)(N)
 
 
-@pytest.mark.parametrize("name", CONTINUOUS)
-def test_continuous(samples, name):
+def test_continuous():
+    samples = drawn(CONTINUOUS)
+    for name in CONTINUOUS:
+        check_continuous(samples, name)
+
+
+def check_continuous(samples, name):
     x, law = samples[name].astype("float64"), CONTINUOUS[name][1]
     assert x.shape == (N,) and np.isfinite(x).all()
-    assert stats.kstest(x, law.cdf).pvalue > STRICT
+    assert stats.kstest(x, law.cdf).pvalue > STRICT, name
     # of neighbours as of parts of a block: no correlation
     for lag in (1, N // 4, N // 2):
         r = stats.spearmanr(x[:-lag], x[lag:]).statistic
-        assert abs(r) < 4 / np.sqrt(N - lag)
+        assert abs(r) < 4 / np.sqrt(N - lag), name
     if np.isfinite(law.var()) and np.isfinite(law.stats(moments="k")):
-        assert abs(x.mean() - law.mean()) < 4 * law.std() / np.sqrt(N)
+        assert abs(x.mean() - law.mean()) < 4 * law.std() / np.sqrt(N), name
         spread = law.var() * np.sqrt((float(law.stats(moments="k")) + 2) / N)
-        assert abs(x.var() - law.var()) < 4 * spread
+        assert abs(x.var() - law.var()) < 4 * spread, name
 
 
 def chi_square(x: np.ndarray, law) -> float:
@@ -100,15 +103,22 @@ def chi_square(x: np.ndarray, law) -> float:
     return stats.chisquare(counts[used], chances[used] * len(x)).pvalue
 
 
-@pytest.mark.parametrize("name", [n for n in DISCRETE if n != "wide"])
-def test_discrete(samples, name):
+def test_discrete():
+    samples = drawn(DISCRETE)
+    for name in DISCRETE:
+        if name != "wide":
+            check_discrete(samples, name)
+
+
+def check_discrete(samples, name):
     x, law = samples[name], DISCRETE[name][1]
     assert x.dtype == {"bernoulli": "bool", "binomial1": "float32"}.get(name, "int64")
-    assert chi_square(x.astype("int64"), law) > STRICT
-    assert abs(x.mean() - law.mean()) < 4 * law.std() / np.sqrt(N)
+    assert chi_square(x.astype("int64"), law) > STRICT, name
+    assert abs(x.mean() - law.mean()) < 4 * law.std() / np.sqrt(N), name
 
 
-def test_integers_of_64_bits(samples):
+def test_integers_of_64_bits():
+    samples = drawn({"wide": DISCRETE["wide"]})
     assert samples["wide"].min() >= -1 and samples["wide"].max() == 15
     assert stats.chisquare(np.bincount(samples["wide"][samples["wide"] >= 0])).pvalue > STRICT
     key = random.key(3)
@@ -208,19 +218,6 @@ def test_orders_and_choices():
     assert sum(seen) == 6000 and stats.chisquare(seen, 6000 * np.array(list(pairs.values()))).pvalue > STRICT
 
 
-def test_sorting_network():
-    keys = T.TensorType("uint64", (None, None))("keys")
-    f = symbolic.function([keys], ordered(keys))
-    known = [symbolic.function([], ordered(symbolic.constant(np.arange(2 * n, dtype="uint64").reshape(2, n)[:, ::-1].copy())))()
-             for n in (1, 2, 5)]
-    for n, got in zip((1, 2, 5), known, strict=True):
-        assert got.tolist() == [list(range(n))[::-1]] * 2
-    rng = np.random.default_rng(0)
-    for shape in ((1, 1), (2, 3), (3, 64), (1, 1000), (0, 5), (4, 0)):
-        x = rng.permutation(int(np.prod(shape))).astype("uint64").reshape(shape)
-        np.testing.assert_array_equal(f(x), np.argsort(x, axis=1))
-
-
 def test_multinomial():
     k, n = random.key(31), T.lvector("n")
     p = np.array([[0.2, 0.3, 0.5], [0.0, 0.9, 0.1]])
@@ -275,6 +272,32 @@ def test_tangents_and_second_derivatives():
     np.testing.assert_allclose(gm, 3 * value ** 2)
     np.testing.assert_allclose(gs, 3 * value ** 2 * z)
     np.testing.assert_allclose(gg, 6 * value * z * u)
+
+
+def test_tangents_of_what_is_drawn_by_rejection():
+    """Forwards and backwards agree, also for second derivatives: <u, J v> = <J' u, v>."""
+    k, rng = random.key(45), np.random.default_rng(2)
+    a, v, u = T.dvector("a"), T.dvector("v"), T.dvector("u")
+    x = random.gamma(k, None, a) + random.beta(k, None, a, 2.0) + random.student_t(k, None, a)
+    g = symbolic.grad((x * u).sum(), a)
+    outs = [symbolic.Rop(x, a, v), g, symbolic.Rop(g, a, v), symbolic.grad((g * v).sum(), a)]
+    at, d, w = np.array([0.4, 1.7, 3.0]), rng.normal(size=3), rng.normal(size=3)
+    jv, ju, hv, hv2 = symbolic.function([a, v, u], outs)(at, d, w)
+    np.testing.assert_allclose(w @ jv, ju @ d, rtol=1e-10)
+    np.testing.assert_allclose(hv, hv2, rtol=1e-10)
+
+
+def test_batches_of_keys():
+    """What is drawn with each of many keys is what each of them draws alone."""
+    key, n = symbolic.TensorType("uint32", (4,))("key"), T.lscalar("n")
+    outs = [random.normal(key, (n,)), random.bits(key, (2, n)), random.next_key(key), random.fold_in(key, 7),
+            random.gamma(key, (n,), 0.5)]
+    keys = symbolic.TensorType("uint32", (None, 4))("keys")
+    many = [v for v, has in batched(outs, {key: keys}) if has]
+    one, all_ = symbolic.function([key, n], outs), symbolic.function([keys, n], many)
+    table = np.random.default_rng(0).integers(0, 2**32, (3, 4), dtype="uint32")
+    for got, *want in zip(all_(table, 5), *(one(row, 5) for row in table), strict=True):
+        np.testing.assert_allclose(got, np.stack(want), rtol=1e-13)
 
 
 def test_counts_have_no_gradient():

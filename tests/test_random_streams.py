@@ -95,6 +95,17 @@ def test_seeds_of_philox_streams():
     np.testing.assert_array_equal(*u)
 
 
+def test_states_by_sample():
+    rng = RandomStreams(3)
+    x = rng.uniform((2,))
+    f = symbolic.function([], x)
+    state, first = rng[x], f()
+    rng[x.rng] = state
+    np.testing.assert_array_equal(f(), first)
+    with pytest.raises(KeyError, match="wasn't drawn from this stream"):
+        _ = rng[RandomStreams(3).uniform((2,))]
+
+
 def test_updates_passed_by_hand():
     rng = RandomStreams(3)
     x = rng.uniform((2,))
@@ -362,6 +373,14 @@ def test_gradients_through_random_loops():
     np.testing.assert_array_equal(first[1], f(at, sigma)[1])
     np.testing.assert_array_equal(moving(at, sigma)[1], first[1])
     assert differ(moving(at, sigma)[1], first[1])
+
+
+def test_strict_loops():
+    rng = RandomStreams(6)
+    x = T.dvector("x")
+    ys, updates = symbolic.scan(lambda e: e + rng.uniform(()), x, strict=True)
+    f = symbolic.function([x], ys)
+    assert differ(f(np.zeros(3)), f(np.zeros(3)))
 
 
 def test_branches():

@@ -100,7 +100,9 @@ def _load_once(cache_dir: Path, compiler: tuple[str, ...]) -> ModuleType:
         raise EntryBuildError(f"can't load the entry extension {file}: {error}") from error
     module.build_seconds = seconds  # type: ignore[attr-defined]
     use_blas(module, find_blas(module))
-    module.set_lapack(*find_lapack(module))
+    found = find_lapack(module)
+    module.set_lapack(*found)
+    module.has_lapack = found[0] > 0  # type: ignore[attr-defined]
     return module
 
 

@@ -59,6 +59,8 @@ class Fusion:
         self._inline_cheap()
         self._needed()
         self._splits()
+        #: what checks look at is stored before them: else a kernel might compute it and use it as an index at once
+        self.looked_at = {n.arg for k in self.order if self.defs[k].kind == "check" for n in self.reads(self.defs[k])}
         self._inline_into_reductions()
         self._levels()
         self._sink()
@@ -222,6 +224,8 @@ class Fusion:
     def fusible(self, p: Def, n: Expr, home: tuple) -> bool:
         """Whether a read of `p` inside `home` can use the value without memory, or in the same kernel."""
         if p.kind not in ("map", "reduce") or self.home.get(p.id) != home or len(home) != 1:
+            return False
+        if p.id in self.looked_at:
             return False
         if p.kind == "reduce" and not p.kept:
             return False  # threads share the one row, so its result is known only when all are done

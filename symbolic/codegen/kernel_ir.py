@@ -58,7 +58,8 @@ class For:
     """A loop from `start` to `stop`.
 
     ``kind`` is ``plain``, ``simd``, or ``parallel`` (iterations are independent and worth sharing out when
-    `work`, the scalar operations of the whole loop, is large); ``step`` is 1 but for blocked loops.
+    `work`, the scalar operations of the whole loop, is large); ``step`` is 1 but for blocked loops, where threads
+    share the iterations in pieces of `grain` (default `step`) and ``<axis>_stop`` is where the thread's own ones end.
     """
 
     axis: str
@@ -69,6 +70,7 @@ class For:
     step: int = 1
     reductions: tuple[tuple[str, str], ...] = ()
     simd: bool = False
+    grain: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from symbolic.graph import Apply, Constant, Variable, describe
 from symbolic.infer import Extents
 from symbolic.loop import Loop
 from symbolic.scalar import Check, Expr, IndexLambda, Part, Scatter, const, load, substitute, sym, toposort
-from symbolic.template import Template
+from symbolic.template import LIBRARIES, Template
 
 #: dtypes a BLAS knows, with the letter of their routines
 BLAS_TYPES = {"float32": "f", "float64": "d", "complex64": "c", "complex128": "z"}
@@ -121,7 +121,7 @@ class Lowering:
             self._several(node, "branch", arms=arms)
             return
         template = op.template(*types)
-        if template is not None:
+        if template is not None and (template.library is None or template.library in LIBRARIES):
             self._several(node, "template", template=template)
             return
         out = node.outputs[0]
@@ -175,8 +175,10 @@ class Lowering:
                 return self.extents.of(inputs[int(k)])[int(a)]
             if n.op == "load":
                 v = inputs[n.arg]
-                if not args and (v in self.extents.value or isinstance(v, Constant)):
-                    return self._by_other_name(self.extents.scalar(v))
+                own = self.extents.scalar(v) if not args else None
+                named = own if own is None else self._by_other_name(own)
+                if named is not None and (v in self.extents.value or isinstance(v, Constant) or named is not own):
+                    return named
                 if isinstance(v, Constant) and v.data.size == 1:
                     return const(v.data.reshape(()), v.dtype)
                 return load(self.get(v).id, args, n.dtype)

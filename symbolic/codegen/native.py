@@ -33,6 +33,7 @@ from symbolic.errors import CacheError
 from symbolic.fgraph import FunctionGraph, signature
 from symbolic.infer import infer
 from symbolic.source import SourceLoc
+from symbolic.template import LIBRARIES
 
 #: characters of kernels from which a second compiler process pays
 WORTH_A_UNIT = 4_000
@@ -54,6 +55,8 @@ def entry(compiler: Compiler) -> Any:
             if module.build_seconds:
                 _log.warning("symbolic: built its extension for this Python in %.1f s; this happens once",
                              module.build_seconds)
+            if module.has_lapack:
+                LIBRARIES.add("lapack")
             _entry.append(module)
     return _entry[0]
 
@@ -113,7 +116,8 @@ def native(graph: FunctionGraph, updated: Sequence[int], title: str, loc: Source
 
 def function_key(graph: FunctionGraph, updated: Sequence[int], compiler: Compiler) -> str:
     """Return the name under which the cache keeps a function."""
-    facts = [signature(graph), str(list(updated)), compiler.identity(), code_version(), str(config.openmp_threshold)]
+    facts = [signature(graph), str(list(updated)), compiler.identity(), code_version(), str(config.openmp_threshold),
+             str(sorted(LIBRARIES))]
     return sha256("\0".join(facts).encode()).hexdigest()[:32]
 
 

@@ -1,4 +1,4 @@
-"""The head of a translation unit: of `templates/prelude.h`, only what its text uses.
+"""The head of a translation unit: of `templates/prelude.h` and `atoms.h`, only what its text uses.
 
 A compiler spends as long on headers and helpers that nothing needs as on a small kernel (11 of 48 ms for ``x + 1``).
 """
@@ -8,11 +8,11 @@ import re
 from pathlib import Path
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_HELPERS = (_TEMPLATES / "prelude.h").read_text()
+_HELPERS = "\n".join((_TEMPLATES / name).read_text() for name in ("prelude.h", "atoms.h"))
 _RUNTIME = (_TEMPLATES / "runtime.h").read_text()
 #: All that a unit may start with; part of every kernel's identity.
 WHOLE = _HELPERS + _RUNTIME
-#: Sections of the file: a comment with a pattern, the text for units in which it is found.
+#: Sections of the files: a comment with a pattern, the text for units in which it is found.
 _SECTIONS = re.findall(r"/\* when: (.*?) \*/\n(.*?)(?=/\* when: |\Z)", _HELPERS, re.DOTALL)
 _OURS = {"if", "for", "while", "switch", "return", "sizeof", "share", "share_of", "multiply", "schedule",
          "num_threads", "reduction"}
@@ -30,7 +30,7 @@ def needs_math(text: str) -> bool:
     """
     text = re.sub(r"/\*.*?\*/", "", text)
     called = set(re.findall(r"(?<![>\w])([a-z][a-z0-9_]*)\(", text)) - _OURS
-    helped = re.search(r"NAN|INFINITY|sym_(mod|floordiv)f?\(", text)
+    helped = re.search(rf"NAN|INFINITY|sym_(mod|floordiv|{'|'.join(_VECTOR)})f?\(", text)
     return helped is not None or any(not name.startswith(("k_", "sym_", "mem", "loop_")) for name in called)
 
 
@@ -51,7 +51,7 @@ def prelude(text: str) -> str:
         includes.append("string.h")
     lines = [f"#include <{name}>" for name in sorted(includes)]
     sections = [body.strip("\n") for pattern, body in _SECTIONS if re.search(pattern, text)]
-    vector = sorted(n for n in _VECTOR if re.search(rf"\b{n}f?\(", text))
+    vector = sorted(n for n in _VECTOR if re.search(rf"(\b|sym_){n}f?\(", text))
     integers = sorted(set(re.findall(r"sym_(?:floordiv|mod|pow)_([iu])(\d+)", text)))
     joined = "\n\n".join(["\n".join(lines), *sections, _RUNTIME.strip("\n")])
     joined = joined.replace("SYM_INTEGERS", "\n".join(

@@ -15,6 +15,9 @@ CTYPES = {
 }
 SHORT = {"bool": "b", **{k: k.replace("uint", "u").replace("int", "i") for k in CTYPES if "int" in k}}
 _SUFFIX = {"float32": "f", "complex64": "f"}
+#: What `templates/atoms.h` has for loops that are vectorised. Elsewhere libm is as fast or faster: it may branch.
+OWN = {"float32": frozenset(("exp", "exp2", "expm1", "log", "log1p", "tanh", "erf")),
+       "float64": frozenset(("exp", "expm1", "log", "log1p", "tanh"))}
 _INFIX = frozenset(("add", "sub", "mul", "div", "lt", "le", "eq", "ne", "and", "or", "xor", "shl", "shr"))
 
 
@@ -54,8 +57,8 @@ def _integer(value: int, dtype: str) -> str:
     return f"(-{text})" if value < 0 else text
 
 
-def operation(node: Expr, args: list[str]) -> str:
-    """Return C for one node, given the text of its arguments (already parenthesised)."""
+def operation(node: Expr, args: list[str], vector: bool = False) -> str:
+    """Return C for one node, given the text of its arguments (already parenthesised); `vector` in a simd loop."""
     op, dtype = node.op, node.dtype
     if op == "select":
         return f"{args[0]} ? {args[1]} : {args[2]}"
@@ -77,7 +80,11 @@ def operation(node: Expr, args: list[str]) -> str:
         return f"{args[0]} < 0 ? {_wrapped(dtype, '-' + args[0])} : {args[0]}"
     if op == "invert" and operand == "bool":
         return f"!{args[0]}"
+    if op in ("shl", "shr") and node.args[0].op == "const":
+        args = [f"({CTYPES[operand]}){args[0]}", *args[1:]]  # a number alone is an int, which is shifted as one
     text = atom.c.format(*args, f=_SUFFIX.get(operand, ""))
+    if vector and op in OWN.get(operand, ()):
+        return f"sym_{text}"
     # C computes small integers as int: bring the result back, so that it wraps as NumPy's does
     return _wrapped(dtype, text) if op in ("add", "sub", "mul", "neg", "invert", "shl", "shr") else text
 

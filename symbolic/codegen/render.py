@@ -7,12 +7,14 @@ from collections.abc import Iterable, Sequence
 from symbolic.codegen.kernel_ir import Accumulate, Finish, For, Init, Kernel, Let, Stmt, Store
 from symbolic.codegen.printer import CTYPES, literal, operation, parenthesised
 from symbolic.errors import NotSupported
-from symbolic.scalar import COMBINERS, Expr, const, cost, sym, toposort
+from symbolic.scalar import ATOMS, COMBINERS, Expr, const, cost, sym, toposort
 from symbolic.types import is_complex, is_float
 
 _INDENT = "    "
 #: instructions above which a value computed twice, or in a loop that doesn't change it, gets a name
 _WORTH_A_NAME = 4
+#: instructions from which an atom is a function, not an instruction of its own
+_FUNCTION = 10
 #: a multiple of the number of elements that a vectorised loop computes at once
 _LANES = 64
 _OMP = {"add": "+", "mul": "*", "max": "max", "min": "min", "and": "&", "or": "|"}
@@ -31,6 +33,7 @@ class Renderer:
         self.lines: list[str] = []
         self.outlined: list[str] = []
         self.count = 0
+        self.vector = False  # whether a loop that is vectorised is being written
         self.written = {b.name for b in kernel.buffers if b.written}
         self.blocks: dict[str, str] = {}  # accumulators of many elements, with their dtypes
         self.lets: dict[str, str] = {}  # what is named outside of all loops, with its C type
@@ -56,19 +59,20 @@ class Renderer:
             arguments.append(name)
         name = f"KERNEL_part{len(self.outlined) or ''}"
         outer, self.lines = self.lines, []
-        step = const(s.step, "int64")
-        start, stop = (sym("begin"), sym("end")) if s.step == 1 else (sym("begin") * step, sym("end") * step)
-        if s.step != 1:
+        each = s.grain or s.step
+        grain = const(each, "int64")
+        start, stop = sym("begin") * grain, sym("end") * grain
+        if each != 1:
             stop = Expr("select", (Expr("lt", (stop, s.stop), None, "bool"), stop, s.stop), None, "int64")
         bounds = {n for n, _ in self.kernel.params} | set(self.lets) | {"begin", "end"}
-        body = For(s.axis, start, stop, s.body, "plain", s.step, s.reductions, s.simd)
+        body = For(s.axis, start, stop, s.body, "plain", s.step, s.reductions, s.simd, s.grain)
         kept, self.lets = self.lets, {}
         self._block([body], 1, {}, bounds)
         self.lets = kept
         head = signature("static __attribute__((noinline)) void", name, [*params, "int64_t begin", "int64_t end"])
         self.outlined.append(f"{head}\n{{\n" + "\n".join(self.lines) + "\n}\n\n")
         self.lines = outer
-        count = self._expr(s.stop, names) if s.step == 1 else f"({self._expr(s.stop, names)} + {s.step - 1}) / {s.step}"
+        count = self._expr(s.stop, names) if each == 1 else f"({self._expr(s.stop, names)} + {each - 1}) / {each}"
         many = "" if len(self.outlined) == 1 else len(self.outlined)
         self._emit(depth, f"const int64_t count{many} = {count};")
         self._emit(depth, "if (threads == 1) {")
@@ -135,7 +139,7 @@ class Renderer:
             elif n.op == "load":
                 done[n] = f"{n.arg}[{done[n.args[0]]}]"
             else:
-                done[n] = operation(n, [parenthesised(a, done[a]) for a in n.args])
+                done[n] = operation(n, [parenthesised(a, done[a]) for a in n.args], self.vector)
         return done[root]
 
     # ----------------------------------------------------------------------------------- statements
@@ -195,7 +199,8 @@ class Renderer:
             sign = {"add": "+", "mul": "*", "and": "&", "or": "|"}[s.combiner]
             self._emit(depth, f"{target} {sign}= {value};")
         else:
-            joined = COMBINERS[s.combiner].combine(sym("now", s.value.dtype), sym("x", s.value.dtype))
+            # in this order: gcc 12 doesn't vectorise a test of the accumulator for nan, which made maxima 6 times slower
+            joined = COMBINERS[s.combiner].combine(sym("x", s.value.dtype), sym("now", s.value.dtype))
             self._emit(depth, f"{{ const {CTYPES[s.value.dtype]} x = {value}, now = {target};")
             self._emit(depth, f"  {target} = {self._expr(joined, {})}; }}")
 
@@ -207,11 +212,18 @@ class Renderer:
 
     def _for(self, s: For, depth: int, names: dict[Expr, str], bound: set[str]) -> None:
         self._bind(_values(s.body), depth, names, bound, hoisting=True)
+        end = s.stop
+        if s.grain:
+            end = sym(f"{s.axis}_stop")
+            self._emit(depth, f"const int64_t {end.arg} = {self._expr(s.stop, names)};")
+            bound.add(end.arg)
         self._pragma(s, depth)
         step = f"{s.axis}++" if s.step == 1 else f"{s.axis} += {s.step}"
-        start, stop = self._expr(s.start, names), parenthesised(s.stop, self._expr(s.stop, names))
+        start, stop = self._expr(s.start, names), parenthesised(end, self._expr(end, names))
         self._emit(depth, f"for (int64_t {s.axis} = {start}; {s.axis} < {stop}; {step}) {{")
+        outer, self.vector = self.vector, s.simd
         self._block(s.body, depth + 1, names, bound | {s.axis})
+        self.vector = outer
         self._emit(depth, "}")
 
     def _pragma(self, s: For, depth: int) -> None:
@@ -224,7 +236,7 @@ class Renderer:
             if _guards_nan(combiner, dtype):
                 clauses += f" reduction(|:{acc}_nan)"
         if s.simd:
-            self._emit(depth, f"#pragma omp simd{clauses}")
+            self._emit(depth, f"#pragma omp simd{_lanes(s)}{clauses}")
 
     def _accumulator(self, name: str) -> str:
         stack: list[Stmt] = list(self.kernel.body)
@@ -240,6 +252,20 @@ class Renderer:
 def _guards_nan(combiner: str, dtype: str) -> bool:
     """Whether a maximum keeps nan aside: comparing with it in the loop would stop vectorisation."""
     return combiner in ("max", "min") and is_float(dtype)
+
+
+def _lanes(s: For) -> str:
+    """Return the clause that makes a loop use the widest registers, if it has functions or waits for its own sums.
+
+    Other loops wait for memory anyway.
+    """
+    order = toposort(_values(s.body))
+    if s.reductions:
+        found = {n.dtype for n in order}
+    else:
+        found = {n.dtype for n in order if n.op in ATOMS and ATOMS[n.op].cost >= _FUNCTION}
+    bits = 32 if "float32" in found else 64 if "float64" in found else 0
+    return f" simdlen(SYM_LANES_{bits})" if bits else ""
 
 
 def _is_call(n: Expr) -> bool:

@@ -75,7 +75,7 @@ class Eigh(Square):
 
     def template(self, *types: TensorType) -> Template:
         return Template("eigh", (("dtype", types[0].dtype), ("ndim", types[0].ndim), ("lower", self.lower)),
-                        (NO_LAPACK, (errors.LinAlgError, _NO_CONVERGENCE)))
+                        (NO_LAPACK, (errors.LinAlgError, _NO_CONVERGENCE)), "lapack")
 
     @checked(_NO_CONVERGENCE)
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -112,7 +112,7 @@ class Eig(Square):
     def template(self, *types: TensorType) -> Template:
         return Template("eig", (("dtype", types[0].dtype), ("ndim", types[0].ndim)),
                         (NO_LAPACK, (errors.LinAlgError, _NO_CONVERGENCE),
-                         (errors.LinAlgError, "the matrix has elements that are nan or infinite")))
+                         (errors.LinAlgError, "the matrix has elements that are nan or infinite")), "lapack")
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         if not np.isfinite(arrays[0]).all():
@@ -173,7 +173,7 @@ class SVD(Leading):
 
     def template(self, *types: TensorType) -> Template:
         return Template("svd", (("dtype", types[0].dtype), ("ndim", types[0].ndim), ("full", self.full)),
-                        (NO_LAPACK, (errors.LinAlgError, "the singular values didn't converge")))
+                        (NO_LAPACK, (errors.LinAlgError, "the singular values didn't converge")), "lapack")
 
     @checked("the singular values didn't converge")
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -260,7 +260,7 @@ class QR(Leading):
         return (*front, m, r), (*front, r, n)
 
     def template(self, *types: TensorType) -> Template:
-        return Template("qr", (("dtype", types[0].dtype), ("ndim", types[0].ndim), ("full", self.full)), (NO_LAPACK,))
+        return Template("qr", (("dtype", types[0].dtype), ("ndim", types[0].ndim), ("full", self.full)), (NO_LAPACK,), "lapack")
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         return tuple(np.linalg.qr(arrays[0], "complete" if self.full else "reduced"))

@@ -185,6 +185,8 @@ class Elementwise(Op):
 
     def pullback_unless_zero(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
                              gouts: Sequence[Variable | None]) -> list[Variable | None]:
+        if type(self).pullback is not Elementwise.pullback:  # a conversion has a rule of its own, which multiplies nothing
+            return self.pullback(inputs, outputs, gouts)
         return self._pullback(inputs, outputs, gouts, _times_unless_zero)
 
     def _pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable], gouts: Sequence[Variable | None],

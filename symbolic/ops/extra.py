@@ -14,7 +14,7 @@ from symbolic.ops.cumulative import Cumulative
 from symbolic.ops.diagonal import eye
 from symbolic.ops.diagonal import fill_diagonal as fill_matrix_diagonal
 from symbolic.ops.elementwise import cast_to, integer_operand
-from symbolic.ops.extents import as_extents, axis_of, extents
+from symbolic.ops.extents import as_extents, axis_of, extents, specify_shape
 from symbolic.ops.index import getitem, take
 from symbolic.ops.reduce import max as max_of
 from symbolic.ops.reduce import sum as sum_of
@@ -301,12 +301,11 @@ def fill_diagonal(a: Any, val: Any) -> Variable:
         raise errors.RankError(errors.message("fill_diagonal", "the value must be a scalar", (describe(value),), caller()))
     if a.ndim <= 2:
         return fill_matrix_diagonal(a, value)
-    size = extents(a)
+    n = extents(a)[0]
+    a = specify_shape(a, [n] * a.ndim)
     same = None
     for k in range(1, a.ndim):
-        n = InRange("fill_diagonal: the difference of extents")(f.abs_(size[k] - size[0]), _int(1))  # type: ignore[operator]
-        along = [arange(size[0] + n if j == 0 else size[k]) for j in (0, k)]  # type: ignore[operator]
-        equal = f.eq(_placed(along[0], 0, a.ndim), _placed(along[1], k, a.ndim))
+        equal = f.eq(_placed(arange(n), 0, a.ndim), _placed(arange(n), k, a.ndim))
         same = equal if same is None else same & equal  # type: ignore[operator]
     return f.switch(same, value, a)
 

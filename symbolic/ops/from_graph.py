@@ -52,6 +52,8 @@ class OpFromGraph(Op):
         if kwargs:
             raise TypeError(errors.message("OpFromGraph", f"doesn't take {', '.join(sorted(kwargs))}", (), caller(),
                                            "updates and givens belong to function(...)"))
+        lop_overrides, grad_overrides, rop_overrides = (
+            "default" if given is None else given for given in (lop_overrides, grad_overrides, rop_overrides))
         if not _is_default(lop_overrides) and not _is_default(grad_overrides):
             raise ValueError(errors.message("OpFromGraph", "lop_overrides and grad_overrides exclude each other", (), caller(),
                                             "give the one that fits: with (inputs, outputs, gradients), or without outputs"))
@@ -74,6 +76,7 @@ class OpFromGraph(Op):
         # two with rules of their own are never the same
         self.key = f"{type(self).__name__}-{signature(graph, exact=True)}" + (f"-{next(_numbers)}" if own else "")
         self._graph = lru_cache(maxsize=64)(self._specialised)
+        self._rows: list[list[bool]] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = {k: v for k, v in self.__dict__.items() if k not in ("outputs", "key", "_graph")}
@@ -183,7 +186,13 @@ class OpFromGraph(Op):
         return _over(found, self.outputs, table)
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        if self._rows is None:
+            self._rows = self._connections()
+        return self._rows
+
+    def _connections(self) -> list[list[bool]]:
         rows = []
+        nodes = toposort(self.outputs, stop=self.inputs)
         for k, v in enumerate(self.inputs):
             if k < self.declared and self.pattern is not None:
                 rows.append([bool(b) for b in self.pattern[k]])
@@ -192,7 +201,7 @@ class OpFromGraph(Op):
                 rows.append([not self.lop.disconnects(k)] * len(self.outputs))
                 continue
             reached = {v}
-            for inner in toposort(self.outputs, stop=self.inputs):
+            for inner in nodes:
                 reached.update(connected(inner, [u in reached for u in inner.inputs]))
             rows.append([o in reached for o in self.outputs])
         return rows
@@ -357,5 +366,4 @@ def op_from_graph(inputs: Sequence[Variable], outputs: Any, inline: bool = False
     >>> float(value), round(float(slope), 12)
     (5.0, 0.6)
     """
-    lop, back, forth = ("default" if r is None else r for r in (lop_overrides, grad_overrides, rop_overrides))
-    return OpFromGraph(inputs, outputs, inline, lop, back, forth, connection_pattern, name)
+    return OpFromGraph(inputs, outputs, inline, lop_overrides, grad_overrides, rop_overrides, connection_pattern, name)

@@ -242,6 +242,7 @@ arctan2: Row = row("arctan2", atom("arctan2"), _arctan2_partials,
 
 _TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
 _HALF_SQRT_PI = math.sqrt(math.pi) / 2
+_HALF_SQRT2 = math.sqrt(0.5)
 erf: Row = _float_row("erf", lambda x, y: (_TWO_OVER_SQRT_PI * exp(-x * x),), "Error function.")
 erfc: Row = _float_row("erfc", lambda x, y: (-_TWO_OVER_SQRT_PI * exp(-x * x),), "1 - erf(x), accurate in the tail.")
 
@@ -261,34 +262,54 @@ def _in_double(body: Any) -> Any:
     return wrapped
 
 
+#: M. J. Wichura, "Algorithm AS 241: the percentage points of the normal distribution", 1988 (PPND16): numerators and
+#: denominators, highest power first, for the middle and the two parts of the tail.
+_MIDDLE = ((2.5090809287301226727e3, 3.3430575583588128105e4, 6.7265770927008700853e4, 4.5921953931549871457e4,
+            1.3731693765509461125e4, 1.9715909503065514427e3, 1.3314166789178437745e2, 3.3871328727963666080e0),
+           (5.2264952788528545610e3, 2.8729085735721942674e4, 3.9307895800092710610e4, 2.1213794301586595867e4,
+            5.3941960214247511077e3, 6.8718700749205790830e2, 4.2313330701600911252e1, 1.0))
+_NEAR = ((7.74545014278341407640e-4, 2.27238449892691845833e-2, 2.41780725177450611770e-1, 1.27045825245236838258e0,
+          3.64784832476320460504e0, 5.76949722146069140550e0, 4.63033784615654529590e0, 1.42343711074968357734e0),
+         (1.05075007164441684324e-9, 5.47593808499534494600e-4, 1.51986665636164571966e-2, 1.48103976427480074590e-1,
+          6.89767334985100004550e-1, 1.67638483018380384940e0, 2.05319162663775882187e0, 1.0))
+_FAR = ((2.01033439929228813265e-7, 2.71155556874348757815e-5, 1.24266094738807843860e-3, 2.65321895265761230930e-2,
+         2.96560571828504891230e-1, 1.78482653991729133580e0, 5.46378491116411436990e0, 6.65790464350110377720e0),
+        (2.04426310338993978564e-15, 1.42151175831644588870e-7, 1.84631831751005468180e-5, 7.86869131145613259100e-4,
+         1.48753612908506148525e-2, 1.36929880922735805310e-1, 5.99832206555887937690e-1, 1.0))
+
+
+def _ratio(x: Expr, part: tuple) -> Expr:
+    return _horner(x, *part[0]) / _horner(x, *part[1])
+
+
+def _quantile_in_the_middle(q: Expr) -> Expr:
+    """Return the point that a normal number is below with chance 1/2 + q, for ``|q| <= 0.425``."""
+    return q * _ratio(0.180625 - q * q, _MIDDLE)
+
+
+def _quantile_in_the_tail(p: Expr) -> Expr:
+    """Return the point that a normal number is above with chance p, for p up to 0.075."""
+    r = unary("sqrt", -unary("log", p))
+    return select(r <= 5.0, _ratio(r - 1.6, _NEAR), _ratio(r - 5.0, _FAR))
+
+
 def _erfcinv(q: Expr) -> Expr:
-    """Solve erfc(y) = q: Winitzki's start, then Newton steps on log erfc, which is nearly quadratic in the tail."""
-    small = select(q > 1, 2 - q, q)
-    safe = select(small > 0, small, 1.0)
-    log_term = unary("log", safe) + unary("log", 2 - safe)
-    a = 0.147
-    t = 2 / (math.pi * a) + 0.5 * log_term
-    y = unary("sqrt", scalar.maximum(unary("sqrt", t * t - log_term / a) - t, 0.0))
-    y = scalar.minimum(y, 27.2)  # erfc is still above 0 there
-    target = unary("log", safe)
-    for _ in range(4):
-        reached = unary("erfc", y)
-        slope = _TWO_OVER_SQRT_PI * unary("exp", -(y * y))
-        y = y + (unary("log", reached) - target) * reached / slope
-    y = select(small > 0, y, select(small < 0, math.nan, select(isnan(small), math.nan, math.inf)))
-    return select(q > 1, -y, y)
+    """Inverse of erfc: a quantile of the normal distribution, from the nearer tail."""
+    small = 0.5 * select(q > 1, 2 - q, q)
+    tail = _quantile_in_the_tail(select(small > 0, small, 0.05))
+    tail = select(small > 0, tail, select(binary("eq", small, 0.0), math.inf, math.nan))
+    middle = _quantile_in_the_middle(0.5 - 0.5 * select(small > 0.075, q, 1.0))
+    return _HALF_SQRT2 * select(small > 0.075, middle, select(q > 1, -tail, tail))
 
 
 def _erfinv(x: Expr) -> Expr:
-    """Small arguments by a Newton step on erf (no cancellation against 1), the rest through erfcinv."""
-    near = select(unary("abs", x) < 0.5, x, 0.0)
-    y = near * _HALF_SQRT_PI * (1 + near * near * (math.pi / 12))
-    for _ in range(3):
-        error = (unary("erf", y) - near) / (_TWO_OVER_SQRT_PI * unary("exp", -(y * y)))
-        y = y - error / (1 + y * error)
+    """Inverse of erf: from the middle for small arguments, so that nothing cancels against 1."""
     magnitude = unary("abs", x)
-    tail = binary("copysign", _erfcinv(1 - select(magnitude < 0.5, 0.5, magnitude)), x)
-    return select(magnitude < 0.5, y, select(magnitude <= 1, tail, math.nan))
+    middle = _quantile_in_the_middle(0.5 * select(magnitude <= 0.85, x, 0.0))
+    rest = 0.5 * (1 - magnitude)
+    tail = _quantile_in_the_tail(select((magnitude > 0.85) & (rest > 0), rest, 0.05))
+    tail = select(rest > 0, tail, select(binary("eq", rest, 0.0), math.inf, math.nan))
+    return _HALF_SQRT2 * select(magnitude <= 0.85, middle, binary("copysign", tail, x))
 
 
 erfinv: Row = _float_row("erfinv", lambda x, y: (_HALF_SQRT_PI * exp(y * y),), "Inverse of erf.", (-0.9, 0.9),

@@ -68,7 +68,7 @@ class LstSq(Leading):
         precision = 2.0**-23 if real_of(types[0].dtype) == "float32" else 2.0**-52
         rcond = f"{precision!r} * (double)most" if self.rcond is None else repr(self.rcond)
         return Template("lstsq", (("dtype", types[0].dtype), ("ndim", types[0].ndim), ("rcond", rcond)),
-                        (NO_LAPACK, (errors.LinAlgError, "the singular values didn't converge")))
+                        (NO_LAPACK, (errors.LinAlgError, "the singular values didn't converge")), "lapack")
 
     @checked("the singular values didn't converge")
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:

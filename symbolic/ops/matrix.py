@@ -1,6 +1,7 @@
 """Inverses and determinants of matrices, and what is made of products of them. Axes in front of the last two are a batch."""
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
-from symbolic.graph import Apply, Variable, as_tensor_variable, constant, describe
+from symbolic.graph import Apply, Constant, Variable, as_tensor_variable, constant, describe
 from symbolic.ops.diagonal import Diagonal, eye
 from symbolic.ops.elementwise import cast_to
 from symbolic.ops.extents import extents
@@ -115,7 +116,7 @@ class MatrixInverse(Square):
     name = "matrix_inverse"
 
     def template(self, *types: TensorType) -> Template:
-        return Template("inverse", (("dtype", types[0].dtype), ("ndim", types[0].ndim)), (NO_LAPACK, SINGULAR))
+        return Template("inverse", (("dtype", types[0].dtype), ("ndim", types[0].ndim)), (NO_LAPACK, SINGULAR), "lapack")
 
     @checked(SINGULAR[1])
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -144,7 +145,8 @@ class Det(Square):
         return (tuple(dim(0, a) for a in range(types[0].ndim - 2)),)
 
     def template(self, *types: TensorType) -> Template:
-        return Template("determinant", (("dtype", types[0].dtype), ("ndim", types[0].ndim), ("log", False)), (NO_LAPACK,))
+        return Template("determinant", (("dtype", types[0].dtype), ("ndim", types[0].ndim), ("log", False)), (NO_LAPACK,),
+                        "lapack")
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         return (np.linalg.det(arrays[0]),)
@@ -168,7 +170,8 @@ class SLogDet(Square):
         return (tuple(dim(0, a) for a in range(types[0].ndim - 2)),) * 2
 
     def template(self, *types: TensorType) -> Template:
-        return Template("determinant", (("dtype", types[0].dtype), ("ndim", types[0].ndim), ("log", True)), (NO_LAPACK,))
+        return Template("determinant", (("dtype", types[0].dtype), ("ndim", types[0].ndim), ("log", True)), (NO_LAPACK,),
+                        "lapack")
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         return tuple(np.linalg.slogdet(arrays[0]))
@@ -282,6 +285,9 @@ def matrix_dot(*args: Any) -> Variable:
 
 
 def _product(extents: Sequence[Any]) -> Any:
+    """Return the product of extents, known where they are."""
+    if all(isinstance(e, Constant) for e in extents):
+        return math.prod(int(e.data) for e in extents)
     n: Any = constant(1, dtype="int64")
     for e in extents:
         n = n * e
@@ -329,7 +335,7 @@ def kron(a: Any, b: Any) -> Variable:
     a, b = (dimshuffle(v, *("x",) * (nd - v.ndim), *range(v.ndim)) for v in (a, b))
     left = dimshuffle(a, *(x for k in range(nd) for x in (k, "x")))
     right = dimshuffle(b, *(x for k in range(nd) for x in ("x", k)))
-    return reshape(left * right, [m * n for m, n in zip(extents(a), extents(b), strict=True)], ndim=nd)
+    return reshape(left * right, [_product(pair) for pair in zip(extents(a), extents(b), strict=True)], ndim=nd)
 
 
 def trace(x: Any) -> Variable:

@@ -9,6 +9,7 @@ import numpy as np
 from symbolic import errors
 from symbolic.graph import Constant, Op, Variable, as_tensor_variable, constant, describe
 from symbolic.ops.create import alloc, arange
+from symbolic.ops.cumulative import cumsum
 from symbolic.ops.elementwise import cast_to, integer_operand
 from symbolic.ops.extents import extents
 from symbolic.ops.functions import clip, eq, floor, gt, log, minimum, neg, switch
@@ -17,11 +18,12 @@ from symbolic.ops.random_counts import binomial_counts
 from symbolic.ops.random_discrete import integers
 from symbolic.ops.random_draw import draw
 from symbolic.ops.random_key import as_key, fold_in
-from symbolic.ops.random_order import ordered, product, random_orders
-from symbolic.ops.random_shape import fitted, integer_dtype, parameter, require, sample_extents
+from symbolic.ops.random_order import random_orders
+from symbolic.ops.random_shape import fitted, integer_dtype, parameter, product, require, sample_extents
 from symbolic.ops.reduce import sum as sum_of
 from symbolic.ops.scan_views import loop
 from symbolic.ops.shape import dimshuffle, reshape
+from symbolic.ops.sort import argsort
 from symbolic.scalar import Check, Expr, IndexLambda, axis, binary, const, dim, load, select
 from symbolic.source import caller
 from symbolic.types import TensorType, is_discrete
@@ -74,13 +76,6 @@ class Search(Op):
         return [[False], [False]]
 
 
-def running_sum(p: Variable) -> Variable:
-    """Return sums along the last axis, up to and with each element."""
-    front = dimshuffle(p, p.ndim - 1, *range(p.ndim - 1))
-    _, sums = loop(lambda total, x: (total + x, total + x), sum_of(getitem(front, slice(0, 0)), axis=0), front, name="sums")
-    return dimshuffle(sums, *range(1, p.ndim), 0)
-
-
 def weights(p: Any, op: str) -> Variable:
     """Return chances as float64.
 
@@ -129,7 +124,7 @@ def categorical(key: Any, p: Any, size: Any = None, ndim: int | None = None, dty
     lead = extents(chances)[:-1]
     sizes = lead if size is None and ndim in (None, len(lead)) else sample_extents(size, ndim, [], "categorical")
     k = as_key(key, "categorical")
-    sums = running_sum(chances)
+    sums = cumsum(chances, axis=-1)
     total = getitem(sums, (..., -1))
     if len(lead) > len(sizes):
         raise errors.RankError(errors.message("categorical", f"p has {len(lead)} axes of chances, the sample {len(sizes)}",
@@ -281,7 +276,7 @@ def _without(key: Variable, sizes: list[Variable], n: Variable, chances: Variabl
         possible = n
     else:
         u = draw("fraction", key, [constant(1, dtype="int64"), n], "float64")
-        order = ordered(switch(gt(chances, 0.0), neg(log(u)) / chances, np.inf))
+        order = argsort(switch(gt(chances, 0.0), neg(log(u)) / chances, np.inf), axis=-1)
         possible = sum_of(cast_to(gt(chances, 0.0), "int64"))
     count = require("choice", "more elements are wanted than there are to choose from, without replacement",
                     lambda count, possible: count <= possible, count, possible)
@@ -315,4 +310,4 @@ def choice_of_rows(key: Any, n: Any, p: Any, dtype: str = "int64") -> Variable:
     possible = sum_of(cast_to(gt(chances, 0.0), "int64"), axis=1)
     keys = require("choice", "more categories are wanted than have a positive chance, without replacement",
                    lambda keys, possible, count: count <= possible, keys, possible, count)
-    return cast_to(getitem(ordered(keys), (slice(None), slice(None, count))), integer_dtype(dtype, "choice"))
+    return cast_to(getitem(argsort(keys, axis=-1), (slice(None), slice(None, count))), integer_dtype(dtype, "choice"))

@@ -12,10 +12,10 @@ from symbolic.ops.functions import (
     erfc,
     erfcinv,
     exp,
-    gt,
     log,
     log1p,
     lt,
+    maximum,
     minimum,
     neg,
     sqrt,
@@ -26,6 +26,8 @@ from symbolic.ops.random_draw import draw
 from symbolic.ops.random_shape import fitted_all, float_dtype, parameter, sample_extents
 
 _SQRT2 = math.sqrt(2)
+#: chance of less than which nothing is told apart: of normal numbers beyond 37 deviations
+_SMALLEST = 1e-300
 
 
 def _with(kind: str, op: str, key: Any, size: Any, parameters: dict[str, Any], ndim: int | None, dtype: Any,
@@ -217,13 +219,12 @@ def truncated_normal(key: Any, size: Any = None, avg: Any = 0.0, std: Any = 1.0,
     True
     """
     def formula(u: Variable, avg: Variable, std: Variable, low: Variable, high: Variable) -> Variable:
-        flip = lt(low + high, 0)  # type: ignore[operator]
-        near, far = switch(flip, neg(high), low), switch(flip, neg(low), high)
+        side = switch(lt(low + high, 0), -1.0, 1.0)  # type: ignore[operator]
+        near, far = switch(lt(side, 0), neg(high), low), switch(lt(side, 0), neg(low), high)
         # what lies beyond the bounds, twice; erfc keeps its digits to the right
         p, q = erfc(near / _SQRT2), erfc(far / _SQRT2)  # type: ignore[operator]
-        inside = clip(_SQRT2 * erfcinv(p + (q - p) * u), near, far)  # type: ignore[operator]
-        z = switch(gt(p, 0.0), inside, near)
-        return _scaled(switch(flip, neg(z), z), avg, std)
+        z = _SQRT2 * erfcinv(maximum(p + (q - p) * u, _SMALLEST))  # type: ignore[operator]
+        return _scaled(side * clip(z, near, far), avg, std)  # type: ignore[operator]
 
     return _with("open", "truncated_normal", key, size, {"avg": avg, "std": std, "low": low, "high": high}, ndim, dtype,
                  formula, "float64")

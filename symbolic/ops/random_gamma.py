@@ -3,8 +3,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from symbolic.graph import Variable
 from symbolic.ops.elementwise import cast_to
 from symbolic.ops.functions import (
@@ -30,8 +28,9 @@ from symbolic.ops.random_shape import fitted_all, float64_sample, float_dtype, p
 
 def log_gamma(key: Variable, sizes: list[Variable], shape: Variable) -> Variable:
     """Return logarithms of standard gamma numbers, float64: those of tiny shapes would be 0 themselves."""
-    small = lt(shape, 1.0)
-    a = switch(small, shape + 1.0, shape)  # type: ignore[operator]
+    # as numbers and not by switch: where the shape is one for all, a compiler doesn't vectorise a choice by it
+    small = cast_to(lt(shape, 1.0), "float64")
+    a = shape + small  # type: ignore[operator]
     d = a - 1.0 / 3.0
     c = 1.0 / sqrt(9.0 * d)
     fixed_c, fixed_d = disconnected_grad(c), disconnected_grad(d)
@@ -49,8 +48,8 @@ def log_gamma(key: Variable, sizes: list[Variable], shape: Variable) -> Variable
     # the accepted normal number is data; the formula around it is differentiated
     x = disconnected_grad(accepted(fold_in(key, 0), sizes, never, propose))
     value = log(d) + 3.0 * log1p(c * x)  # type: ignore[operator]
-    power = switch(small, log(draw("fraction", fold_in(key, 1), sizes, "float64")) / shape, 0.0)
-    return switch(gt(shape, 0.0), value + power, np.nan)
+    power = small * log(draw("fraction", fold_in(key, 1), sizes, "float64")) / shape  # type: ignore[operator]
+    return value + power + 0.0 * log(shape)  # the last makes nan of shapes that aren't positive
 
 
 def gamma(key: Any, size: Any = None, shape: Any = 1.0, scale: Any = 1.0, ndim: int | None = None, dtype: Any = None

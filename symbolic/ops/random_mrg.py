@@ -9,15 +9,15 @@ import numpy as np
 from symbolic import errors
 from symbolic.graph import Constant, Variable, constant, describe
 from symbolic.ops.create import alloc, arange
+from symbolic.ops.cumulative import cumsum
 from symbolic.ops.elementwise import cast_to, integer_operand
 from symbolic.ops.extents import extents
 from symbolic.ops.functions import clip, cos, eq, erfcinv, gt, log, lt, minimum, sin, sqrt, switch
 from symbolic.ops.index import getitem
 from symbolic.ops.join import concatenate
-from symbolic.ops.random_choice import Search, running_sum, weights
+from symbolic.ops.random_choice import Search, weights
 from symbolic.ops.random_mrg31k3p import M1, M2, as_uniform, jumped, numbers, streams
-from symbolic.ops.random_order import product
-from symbolic.ops.random_shape import fitted_all, float_dtype, integer_dtype, parameter, require, sample_extents
+from symbolic.ops.random_shape import fitted_all, float_dtype, integer_dtype, parameter, product, require, sample_extents
 from symbolic.ops.random_streams import sampled
 from symbolic.ops.reduce import sum as sum_of
 from symbolic.ops.scan_views import loop
@@ -291,7 +291,7 @@ class MRG_RandomStreams:
     def _categories(self, chances: Variable, n: Variable, nstreams: int | None) -> tuple[Variable, SharedVariable, Variable]:
         """Return `n` categories of each row, (n, m)."""
         u, state, new = self._uniform([n, extents(chances)[0]], "float64", nstreams)
-        sums = running_sum(chances)
+        sums = cumsum(chances, axis=-1)
         return _found(sums, u), state, new
 
     def multinomial_wo_replacement(self, size: Any = None, n: Any = 1, pvals: Any = None, ndim: int | None = None,
@@ -341,7 +341,7 @@ class MRG_RandomStreams:
         u, state, new = self._uniform([n, rows], "float64", nstreams)
 
         def step(left: Variable, u: Variable) -> tuple[Variable, Variable]:
-            which = _found(running_sum(left), u)
+            which = _found(cumsum(left, axis=-1), u)
             taken = eq(dimshuffle(which, 0, "x"), arange(width))
             return switch(taken, 0.0, left), which
 

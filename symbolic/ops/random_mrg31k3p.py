@@ -14,7 +14,7 @@ from symbolic.ops.extents import extents
 from symbolic.ops.functions import lt, switch
 from symbolic.ops.index import getitem
 from symbolic.ops.join import stack
-from symbolic.ops.random_order import product
+from symbolic.ops.random_shape import product
 from symbolic.ops.scan_views import loop
 from symbolic.ops.shape import reshape
 from symbolic.scalar import Check, Expr, IndexLambda, axis, binary, cast, const, load, select

@@ -11,24 +11,36 @@ import numpy as np
 
 from symbolic.graph import Variable, constant
 from symbolic.ops.create import alloc
+from symbolic.ops.extents import extents
 from symbolic.ops.functions import (
     and_,
     gt,
     invert,
+    isnan_,
     le,
     or_,
     second,
     switch,
 )
 from symbolic.ops.random_key import fold_in
+from symbolic.ops.random_shape import product
 from symbolic.ops.reduce import all as all_of
 from symbolic.ops.scan_views import loop
+from symbolic.ops.shape import reshape
 
 ATTEMPTS = 1000
 #: terms that one step of that search takes
 _TERMS = 8
 
 Proposal = tuple[Variable, Variable]
+
+
+def everywhere(condition: Variable) -> Variable:
+    """Return whether a condition holds everywhere, found in a loop of its own.
+
+    In the loop that draws, it would keep elements from sharing blocks (`codegen.lanes`), which costs more.
+    """
+    return all_of(reshape(condition, [product(extents(condition)), 1], ndim=2))
 
 
 def accepted(key: Variable, sizes: Sequence[Variable], settled: Variable, propose: Callable[[Variable], Proposal]) -> Variable:
@@ -46,11 +58,12 @@ def accepted(key: Variable, sizes: Sequence[Variable], settled: Variable, propos
     """
     def step(carry: dict[str, Variable], _: None) -> tuple[dict[str, Variable], None]:
         value, good = propose(fold_in(key, carry["attempt"]))
-        now = switch(or_(carry["done"], invert(good)), carry["value"], value)
-        return {"attempt": carry["attempt"] + 1, "done": or_(carry["done"], good), "value": now}, None  # type: ignore[operator]
+        # nan stands for what isn't accepted yet: compilers vectorise that, but not loads of truth values
+        now = switch(isnan_(carry["value"]), switch(good, value, np.nan), carry["value"])
+        return {"attempt": carry["attempt"] + 1, "value": now}, None  # type: ignore[operator]
 
-    start = {"attempt": constant(np.int64(0)), "done": alloc(settled, *sizes), "value": alloc(constant(np.float64(0)), *sizes)}
-    last, _ = loop(step, start, length=ATTEMPTS, until=lambda c: all_of(c["done"]), name="rejection")
+    start = {"attempt": constant(np.int64(0)), "value": alloc(switch(settled, 0.0, constant(np.float64(np.nan))), *sizes)}
+    last, _ = loop(step, start, length=ATTEMPTS, until=lambda c: everywhere(invert(isnan_(c["value"]))), name="rejection")
     return last["value"]
 
 
@@ -80,7 +93,7 @@ def searched(u: Variable, first: Variable, ratio: Callable[[Variable], Variable]
         return {"count": count, "mass": mass, "left": left}, None
 
     def over(carry: dict[str, Variable]) -> Variable:
-        return all_of(or_(le(carry["left"], carry["mass"]), le(carry["mass"], 1e-18)))
+        return everywhere(or_(le(carry["left"], carry["mass"]), le(carry["mass"], 1e-18)))
 
     start = {"count": u * 0.0, "mass": second(u, first), "left": u}  # type: ignore[operator]
     last, _ = loop(step, start, length=ATTEMPTS, until=over, name="search")

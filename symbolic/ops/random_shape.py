@@ -165,6 +165,16 @@ def float64_sample(op: str, size: Any, ndim: int | None, parameters: dict[str, A
     return sizes, fitted_all(given, sizes, op, list(parameters))
 
 
+def product(sizes: Sequence[Variable]) -> Variable:
+    """Return the number of elements."""
+    total: Variable = constant(1, dtype="int64")
+    if all(isinstance(s, Constant) for s in sizes):
+        return constant(int(np.prod([int(s.data) for s in sizes], dtype="int64")), dtype="int64")  # type: ignore[attr-defined]
+    for s in sizes:
+        total = total * s  # type: ignore[operator]
+    return total
+
+
 class Require(Op):
     """A value, for which a condition must hold everywhere when it is computed.
 

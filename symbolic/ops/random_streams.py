@@ -146,6 +146,20 @@ class RandomStreams:
         self._states.append(state)
         return sampled(sample, state, next_key(state))
 
+    def __getitem__(self, item: Variable) -> np.ndarray:
+        """Return the state that a sample (or a state) of this stream has now."""
+        return self._of(item).get_value()
+
+    def __setitem__(self, item: Variable, value: Any) -> None:
+        """Set the state of a sample, or a state itself, of this stream."""
+        self._of(item).set_value(value)
+
+    def _of(self, item: Variable) -> SharedVariable:
+        state = item if isinstance(item, SharedVariable) else item.rng  # type: ignore[attr-defined]
+        if state not in self._states:
+            raise KeyError(f"{item} wasn't drawn from this stream")
+        return state
+
     def __iter__(self) -> Iterator[Any]:
         raise TypeError("RandomStreams isn't a sequence; call one of its methods")
 

@@ -336,7 +336,9 @@ def mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, ac
         raise errors.DTypeError(errors.message("mean", f"a mean is no {to}", (describe(x),), caller(),
                                                "ask for a float, or use sum(x) // size"))
     wide = _workspace(cast_to(x, to))
-    return cast_to(sum(wide, axes, None, keepdims, acc_dtype) / _count(x, axes, wide.dtype), to)
+    # the division has the axes of the sum, so both, and var's mean with them, run in one kernel
+    y = cast_to(sum(wide, axes, None, False, acc_dtype) / _count(x, axes, wide.dtype), to)
+    return _keep(y, axes, x.ndim) if keepdims else y
 
 
 def var(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False, corrected: bool = False) -> Variable:

@@ -85,7 +85,7 @@ class Solve(Square):
     def template(self, *types: TensorType) -> Template:
         text = _INDEFINITE if self.structure == "pos" else _SINGULAR
         return Template("solve", (("dtype", types[0].dtype), ("ndim", types[0].ndim), ("structure", self.structure),
-                                  ("lower", self.lower), ("unit", self.unit)), (NO_LAPACK, (errors.LinAlgError, text)))
+                                  ("lower", self.lower), ("unit", self.unit)), (NO_LAPACK, (errors.LinAlgError, text)), "lapack")
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         a, b = arrays
@@ -181,7 +181,7 @@ class Cholesky(Square):
 
     def template(self, *types: TensorType) -> Template:
         return Template("cholesky", (("dtype", types[0].dtype), ("ndim", types[0].ndim), ("lower", self.lower),
-                                     ("nan", self.on_error == "nan")), (NO_LAPACK, (errors.LinAlgError, _INDEFINITE)))
+                                     ("nan", self.on_error == "nan")), (NO_LAPACK, (errors.LinAlgError, _INDEFINITE)), "lapack")
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         a = arrays[0] if self.lower else np.swapaxes(arrays[0], -1, -2).conj()

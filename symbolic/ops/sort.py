@@ -97,7 +97,9 @@ class TopK(Leading):
 
     def checks(self, *types: TensorType) -> tuple[Check, ...]:
         n = dim(0, types[0].ndim - 1)
-        return (Check(binary("le", self._count(), n), "{0} elements are wanted of {1}", detail=(self._count(), n)),)
+        k = self._count()
+        inside = binary("le", const(0, "int64"), k) & binary("le", k, n)  # the least integer has no opposite
+        return (Check(inside, "{0} elements are wanted of {1}", detail=(k, n)),)
 
     def template(self, *types: TensorType) -> Template:
         return Template("topk", (("dtype", types[0].dtype), ("ndim", types[0].ndim), ("sorted", self.sorted)))

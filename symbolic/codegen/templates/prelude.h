@@ -71,7 +71,7 @@ static inline __attribute__((always_inline)) uint32_t sym_philox(
     return word == 0 ? c0 : word == 1 ? c1 : word == 2 ? c2 : c3;
 }
 
-/* when: \b(exp|log|sin|cos|tan|asin|acos|atan|erf)[a-z0-9]*\( */
+/* when: (\b|sym_)(exp|log|sin|cos|tan|asin|acos|atan|erf)[a-z0-9]*\( */
 /* glibc's vector libm (a few ulp, IEEE special values): gcc calls it in simd loops once it is told that it exists. */
 #if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #if __GLIBC_PREREQ(2, 35)
@@ -79,5 +79,22 @@ static inline __attribute__((always_inline)) uint32_t sym_philox(
     extern double name(double) __attribute__((simd("notinbranch")));                               \
     extern float name##f(float) __attribute__((simd("notinbranch")));
 SYM_VECTOR_FUNCTIONS
+#define SYM_VECTOR_LIBM
+#ifdef __AVX512F__
+#define SYM_WIDE_VECTOR_LIBM
+#else
+#define SYM_NARROW_VECTOR_LIBM
 #endif
 #endif
+#endif
+
+/* when: SYM_LANES */
+/* Elements in the widest register. Compilers choose shorter ones where there is a choice, which costs functions up to 80 %. */
+#if defined(__AVX512F__)
+#define SYM_LANES_32 16
+#elif defined(__AVX__)
+#define SYM_LANES_32 8
+#else
+#define SYM_LANES_32 4
+#endif
+#define SYM_LANES_64 (SYM_LANES_32 / 2)

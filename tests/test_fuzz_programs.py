@@ -1,0 +1,68 @@
+"""The fuzzer itself: it finds what is planted, makes it short, and prints what runs; and some programs of it."""
+from __future__ import annotations
+
+import contextlib
+import io
+
+import numpy as np
+import pytest
+
+import symbolic.tensor as T
+from symbolic.opt import rule, unregister
+from symbolic.opt.pattern import x
+from symbolic.testing import fuzz
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_programs(block):
+    for seed in range(8 * block, 8 * block + 8):
+        program = fuzz.random_program(seed)
+        assert fuzz.failure(program) is None, program.source()
+
+
+def test_programs_are_the_same_for_a_seed():
+    assert fuzz.random_program(7).source() == fuzz.random_program(7).source()
+    assert len({fuzz.random_program(n).source() for n in range(20)}) == 20
+
+
+def planted() -> fuzz.Program:
+    lines = (fuzz.Line("v0", "{0} * 2.0", ("x0",)), fuzz.Line("v1", "T.exp({0}) + {1}", ("v0", "x1")),
+             fuzz.Line("v2", "T.tanh({0})", ("v1",)), fuzz.Line("v3", "{0} + {1}", ("v2", "v0")))
+    values = {"x0": np.array([0.5, 0.25]), "x1": np.array([1.0, 2.0])}
+    return fuzz.Program(values, {"x0": (None,), "x1": (2,)}, lines, ("v3", "v1"))
+
+
+def test_a_wrong_rule_is_found_and_its_program_made_short():
+    program = planted()
+    assert fuzz.failure(program) is None
+    rule("planted_wrong", T.tanh(x), T.sin(x), doc="tanh(x) -> sin(x), which is wrong")
+    try:
+        found = fuzz.failure(program)
+        assert found is not None and found.startswith("FAST_RUN: v3:")
+        short = fuzz.shrunk(program, 30)
+        assert [line.source() for line in short.lines if "tanh" in line.text]
+        assert len(short.lines) <= 2 and len(short.outputs) == 1
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(short.source(), {})
+        fast, slow = printed.getvalue().splitlines()
+        assert fast.removeprefix("FAST_RUN") != slow.removeprefix("FAST_COMPILE")
+    finally:
+        unregister("planted_wrong")
+
+
+def test_differences():
+    a = np.array([1.0, np.nan, np.inf, 0.0])
+    assert fuzz.difference(a, a, [a]) is None
+    assert fuzz.difference(a + [1e-15, 0, 0, 0], a, [a]) is None
+    assert fuzz.difference(a + [1e-6, 0, 0, 0], a, [a]) == "1.000001 and 1.0 at (0,)"
+    assert fuzz.difference(a + [1e-6, 0, 0, 0], a, [a + [1e-6, 0, 0, 0]]) is None  # a disturbance does as much
+    assert fuzz.difference(np.array([1.0, 2.0, np.inf, 0.0]), a, [a]) is not None
+    assert fuzz.difference(a[:3], a, [a]) == "float64 (3,) and float64 (4,)"
+    n = np.array([1, 2])
+    assert fuzz.difference(n + 1, n, [n]) == "2 and 1 at (0,)"
+
+
+def test_command_line(capsys):
+    assert fuzz.main(["--seconds", "0.5", "--seed", "3"]) == 0
+    assert "0 failed (seeds 3 to" in capsys.readouterr().out

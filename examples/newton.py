@@ -85,8 +85,7 @@ def conjugate_gradient(apply: Callable[[Weights], Weights], rhs: Weights, tolera
                 "squared": squared,
                 "iterations": carry["iterations"] + 1}, None
 
-    start = {"x": [T.zeros_like(r) for r in rhs], "residual": rhs, "direction": rhs, "squared": dot(rhs, rhs),
-             "iterations": T.constant(0, dtype="int64")}
+    start = {"x": [T.zeros_like(r) for r in rhs], "residual": rhs, "direction": rhs, "squared": dot(rhs, rhs), "iterations": 0}
     last, _ = symbolic.loop(step, start, length=limit, until=lambda c: c["squared"] <= tolerance**2, name="cg")
     return last["x"], last["iterations"]
 
@@ -135,8 +134,7 @@ def gradient_descent(x: np.ndarray, y: np.ndarray, penalty: float, limit: int) -
         return {"weights": [w - rate * g for w, g in zip(carry["weights"], gradient, strict=True)],
                 "norm": T.sqrt(dot(gradient, gradient)), "iterations": carry["iterations"] + 1}, None
 
-    start = {"weights": [T.zeros((64, 10)), T.zeros((10,))], "norm": T.constant(np.inf),
-             "iterations": T.constant(0, dtype="int64")}
+    start = {"weights": [T.zeros((64, 10)), T.zeros((10,))], "norm": T.constant(np.inf), "iterations": 0}
     last, _ = symbolic.loop(step, start, length=limit, until=lambda c: c["norm"] <= goal, name="descent")
     return symbolic.function([goal], [last["iterations"], last["norm"]], name="gradient_descent")
 

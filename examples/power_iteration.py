@@ -55,8 +55,7 @@ def dominant(matrix: symbolic.Variable, start: symbolic.Variable, tolerance: sym
         return {"vector": vector, "product": product, "value": value, "residual": residual,
                 "iterations": carry["iterations"] + 1}, None
 
-    first = {"vector": start, "product": start, "value": T.constant(0.0), "residual": T.constant(np.inf),
-             "iterations": T.constant(0, dtype="int64")}
+    first = {"vector": start, "product": start, "value": T.constant(0.0), "residual": T.constant(np.inf), "iterations": 0}
     last, _ = symbolic.loop(step, first, length=limit, name="power_iteration",
                             until=lambda c: c["residual"] <= tolerance * abs(c["value"]))
     return last["value"], last["vector"], last["iterations"]

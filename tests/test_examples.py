@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import symbolic
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 @pytest.fixture
 def example(monkeypatch):
-    """Return a function that imports an example."""
+    """Return a function that imports an example; what it compiles runs in one thread, as other tests run beside it."""
     monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.setattr(symbolic.config, "threads", 1)
 
     def load(name):
         sys.modules.pop(name, None)

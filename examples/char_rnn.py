@@ -10,6 +10,7 @@ References: J. L. Elman, "Finding structure in time", 1990; S. Hochreiter and J.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -72,6 +73,15 @@ def lstm(rng: np.random.Generator, hidden: int) -> Model:
     return Model("LSTM", 4 * hidden, 2, [u, bias], step)
 
 
+def clipped(gradients: list[symbolic.Variable], norm: float) -> list[symbolic.Variable]:
+    """Return gradients, all scaled down where their norm together is above `norm`.
+
+    Through many steps gradients may explode (R. Pascanu, T. Mikolov and Y. Bengio, 2013).
+    """
+    length = T.sqrt(sum(T.sqr(g).sum() for g in gradients))
+    return [g * norm / T.maximum(length, norm) for g in gradients]
+
+
 class CharacterModel:
     """A model over an alphabet with its compiled functions.
 
@@ -100,7 +110,7 @@ class CharacterModel:
         bits = loss / np.float32(np.log(2))
         # the last state is where the next piece of text goes on; its gradient ends with the piece
         onward = [(state, trace[-1]) for state, trace in zip(self.states, traces, strict=True)]
-        steps = adam(loss, self.weights, learning_rate=rate)
+        steps = adam(clipped(symbolic.grad(loss, self.weights), 1.0), self.weights, learning_rate=rate)
         self.train = symbolic.function([x, y], bits, updates=[*steps.items(), *onward], name=f"train_{model.name}")
         self.evaluate = symbolic.function([x, y], bits, updates=onward, name=f"evaluate_{model.name}")
         self.write = self.writer(seed)
@@ -134,10 +144,12 @@ class CharacterModel:
 def corpus(limit: int | None) -> tuple[np.ndarray, list[str]]:
     """Return the text as numbers (n,) int64, and its alphabet.
 
-    Characters other than printable ASCII and the line's end are left out.
+    Topics share paragraphs; each is taken once, so that none is both trained on and held out. Characters other than
+    printable ASCII and the line's end are left out.
     """
-    text = "\n".join(topics[name] for name in sorted(topics))[:limit]
-    text = "".join(c for c in text if c == "\n" or " " <= c <= "~")
+    readable = ("".join(c for c in topics[name] if c == "\n" or " " <= c <= "~") for name in sorted(topics))
+    paragraphs = dict.fromkeys(p for text in readable for p in re.split("\n\n+", text.strip("\n")))
+    text = "\n\n".join(paragraphs)[:limit]
     alphabet = sorted(set(text))
     place = {c: k for k, c in enumerate(alphabet)}
     return np.array([place[c] for c in text], "int64"), alphabet
@@ -196,7 +208,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Result]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--hidden", type=int, default=128)
-    parser.add_argument("--rate", type=float, default=6e-3, help="Adam's learning rate")
+    parser.add_argument("--rate", type=float, default=5e-3, help="Adam's learning rate")
     parser.add_argument("--temperature", type=float, default=0.6, help="below 1: likely characters more often")
     parser.add_argument("--write", type=int, default=400, help="number of characters to write")
     parser.add_argument("--begin", default="The ", help="what to begin with")

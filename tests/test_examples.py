@@ -141,11 +141,11 @@ def test_character_models_learn_and_write(example, capsys, monkeypatch):
     char_rnn = example("char_rnn")
     monkeypatch.setattr(char_rnn, "LENGTH", 25)
     monkeypatch.setattr(char_rnn, "BATCH", 8)
-    options = ["--limit", "60000", "--epochs", "2", "--hidden", "32", "--rate", "1e-2", "--write", "200"]
+    options = ["--limit", "30000", "--epochs", "2", "--hidden", "32", "--rate", "1e-2", "--write", "200"]
     results = char_rnn.main(options)
     printed = capsys.readouterr().out
-    characters, alphabet = char_rnn.corpus(60000)
-    assert set("".join(char_rnn.topics.values())) >= set(alphabet) and len(characters) <= 60000
+    characters, alphabet = char_rnn.corpus(30000)
+    assert set("".join(char_rnn.topics.values())) >= set(alphabet) and len(characters) <= 30000
     for name, result in results.items():
         start, first, second = result.bits
         assert abs(start - np.log2(len(alphabet))) < 0.6, f"{name} knows nothing before training"
@@ -155,6 +155,13 @@ def test_character_models_learn_and_write(example, capsys, monkeypatch):
         assert f"{name:5} epoch 2" in printed
     again = char_rnn.main(options)
     assert {n: r.text for n, r in again.items()} == {n: r.text for n, r in results.items()}, "the same seed, the same text"
+
+
+def test_no_paragraph_is_read_twice(example):
+    characters, alphabet = example("char_rnn").corpus(None)
+    paragraphs = "".join(alphabet[k] for k in characters).split("\n\n")
+    assert len(characters) > 300_000 and len(paragraphs) > 2000
+    assert len(set(paragraphs)) == len(paragraphs)
 
 
 def test_the_lstm_is_the_formula(example):

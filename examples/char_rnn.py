@@ -214,6 +214,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Result]:
     parser.add_argument("--begin", default="The ", help="what to begin with")
     parser.add_argument("--limit", type=int, help="read only so many characters of the text")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1, help="steps as small as these gain nothing by a second one")
     options = parser.parse_args(argv)
 
     characters, alphabet = corpus(options.limit)
@@ -232,7 +233,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Result]:
     for make in (elman, lstm):
         rng = np.random.default_rng(options.seed)
         began = time.perf_counter()
-        network = CharacterModel(make(rng, options.hidden), len(alphabet), options.hidden, rng, options.seed, options.rate)
+        with symbolic.config.change_flags(threads=options.threads):
+            network = CharacterModel(make(rng, options.hidden), len(alphabet), options.hidden, rng, options.seed, options.rate)
         size = sum(w.get_value(borrow=True).size for w in network.weights)
         print(f"{network.model.name}: {size} weights, three functions compiled in {time.perf_counter() - began:.2f} s")
         result = results[network.model.name] = fit(network, pieces(train), pieces(held), options.epochs)

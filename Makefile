@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: test lint demo bench clean
+.PHONY: test lint demo examples bench clean
 
 $(VENV)/.stamp-test: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -19,6 +19,12 @@ test: lint
 
 demo: $(VENV)/.stamp-demo
 	$(BIN)/python examples/digits_mlp.py
+
+examples: $(VENV)/.stamp-demo
+	$(BIN)/python examples/newton.py
+	$(BIN)/python examples/power_iteration.py
+	$(BIN)/python examples/hmc.py
+	$(BIN)/python examples/char_rnn.py --epochs 1
 
 $(VENV)/.stamp-demo: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -171,7 +171,8 @@ class Config:
         "Least recently used functions are dropped above this many bytes; 0 keeps nothing unused.", "'2G'")
     cc: str = setting("", TEXT, "Command of the C compiler; empty: the first of cc, gcc, clang, python -m ziglang cc.")
     cflags: str = setting("", TEXT, "Options added to the compiler's command line.")
-    threads: int = setting(0, COUNT, "Threads of a parallel kernel; 0: every core the process may use.")
+    threads: int = setting(0, COUNT,
+        "Threads of a parallel kernel; 0: what OMP_NUM_THREADS says, or every core the process may use.")
     openmp: bool = setting(True, BOOLEAN, "Whether kernels may run in parallel.")
     openmp_threshold: int = setting(200_000, COUNT, "Smallest amount of work, in elements, that is worth threads.")
     vector_libm: bool = setting(True, BOOLEAN,
@@ -213,8 +214,12 @@ class Config:
         return _changed({name: checked(name, value) for name, value in flags.items()})
 
     def num_threads(self) -> int:
-        """Return `threads`, with 0 resolved to the cores this process may use."""
-        return self.threads or available_cores()
+        """Return `threads`, with 0 resolved to the cores this process may use, or fewer if OMP_NUM_THREADS says so."""
+        if self.threads:
+            return self.threads
+        first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # the others are for nested loops
+        asked = int(first) if first.isdecimal() else 0
+        return min(asked or available_cores(), available_cores())
 
     def describe(self) -> list[Row]:
         """Return one row for each setting: name, type, default, environment variable, accepted values, meaning, value.

@@ -146,11 +146,22 @@ def test_cache_dir_is_the_one_of_platformdirs():
     assert user_cache_dir() == platformdirs.user_cache_dir("symbolic", appauthor=False)
 
 
-def test_zero_threads_are_the_cores_of_the_process():
+def test_zero_threads_are_the_cores_of_the_process(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     with config.change_flags(threads=0):
         assert config.num_threads() == available_cores() >= 1
     with config.change_flags(threads=5):
         assert config.num_threads() == 5
+
+
+@pytest.mark.parametrize("text, want", [("1", 1), (" 2,1", 2), ("100", 4), ("0", 4), ("-3", 4), ("many", 4), ("", 4)])
+def test_openmps_variable_says_fewer_threads(monkeypatch, text, want):
+    monkeypatch.setattr(sys.modules["symbolic.config"], "available_cores", lambda: 4)
+    monkeypatch.setenv("OMP_NUM_THREADS", text)
+    with config.change_flags(threads=0):
+        assert config.num_threads() == want
+    with config.change_flags(threads=3):
+        assert config.num_threads() == 3, "the setting goes first"
 
 
 def test_gpu_is_theanos_name_of_cuda():

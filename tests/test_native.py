@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,7 +15,9 @@ import pytest
 
 import symbolic
 import symbolic.tensor as T
+from symbolic.codegen import native
 from symbolic.codegen.cache import Cache
+from symbolic.codegen.compiler import find_compiler
 from symbolic.graph import Op
 from symbolic.ops.elementwise import ROWS, row
 from symbolic.scalar import IndexLambda, axis, dim, load
@@ -191,3 +194,24 @@ def test_a_cache_others_may_write_to_is_done_without(tmp_path):
     tmp_path.chmod(0o777)
     assert finished(run(tmp_path, "1")) == "right\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_blas_uses_one_thread_while_a_program_multiplies(threads):
+    entry = native.entry(find_compiler())
+    before = entry.blas_info()["threads"]
+    if before is None:
+        pytest.skip("BLAS can't be told its threads")
+    x = T.dmatrix("x")
+    with symbolic.config.change_flags(threads=threads):
+        f = symbolic.function([x], T.dot(x, x))
+    call = threading.Thread(target=f, args=(np.eye(1200),))
+    entry.set_blas_threads(2)
+    seen = set()
+    try:
+        call.start()
+        while call.is_alive():  # the product runs without the GIL, for tens of milliseconds at least
+            seen.add(entry.blas_info()["threads"])
+        assert 1 in seen and entry.blas_info()["threads"] == 2, "and then gets back what it had"
+    finally:
+        entry.set_blas_threads(before)

@@ -205,6 +205,7 @@ def test_numbers_dont_depend_on_threads():
     (lambda: random.uniform(random.key(1), (2, 3), ndim=1), errors.RankError, "ndim is 1, but size has 2"),
     (lambda: random.uniform(random.key(1), T.lvector("size")), errors.ShapeError, "the number of dimensions isn't known"),
     (lambda: random.uniform(random.key(1), (2.5,)), errors.DTypeError, "expected an integer scalar"),
+    (lambda: random.normal(random.key(1), 3.0), errors.DTypeError, "a sequence of integers, got 3.0"),
     (lambda: random.key(1.5), errors.DTypeError, "a seed is an integer"),
     (lambda: random.random_integers(random.key(1), (2,), 3, 2), errors.ParameterError, "high is below low"),
     (lambda: random.integers(random.key(1), (2,), 2, 2), errors.ParameterError, "high isn't above low"),

@@ -306,12 +306,34 @@ def test_the_shortest_sequence_counts():
     np.testing.assert_array_equal(c, [1, 2])
 
 
+def test_a_python_integer_counts_beyond_127():
+    n, wide = T.lscalar("n"), T.iscalar("wide")
+    count, _ = symbolic.loop(lambda c, _: ({"n": c["n"] + 1, "up": c["up"] * 3}, c["n"]), {"n": 0, "up": 1}, length=n)
+    counts, _ = symbolic.scan(lambda c, d: (c + 1, d - 1), outputs_info=[0, dict(initial=5)], n_steps=n)
+    stops, _ = symbolic.scan(lambda c: (c + 1, symbolic.until(c >= 199)), outputs_info=0, n_steps=n)
+    floats, _ = symbolic.loop(lambda c, _: (c + wide.astype("float32"), None), 0, length=n)
+    ints, _ = symbolic.loop(lambda c, _: (c + wide, None), 0, length=n)
+    small, _ = symbolic.loop(lambda c, _: (c + 1, None), T.constant(0), length=n)
+    assert (floats.dtype, ints.dtype, small.dtype) == ("float32", "int32", "int8"), "another dtype goes first"
+    outs = [count["n"], count["up"], *counts, stops, floats, ints]
+    for mode in ("FAST_RUN", "FAST_COMPILE"):
+        total, up, c, d, s, f, i = symbolic.function([n, wide], outs, mode=mode)(300, 2)
+        assert total == 300 and up == np.int64(3**300 % 2**64 - (2**64 if 3**300 % 2**64 >= 2**63 else 0))
+        assert c.tolist() == list(range(1, 301)) and d.tolist() == list(range(4, -296, -1)) and s.tolist() == list(range(1, 201))
+        assert f == 600 and i == 600
+        assert [str(v.dtype) for v in (total, up, c, d, s)] == ["int64"] * 5
+
+
 def test_errors_name_what_to_change():
     x = T.dmatrix("x")
     with pytest.raises(ValueError, match="neither a sequence nor n_steps"):
         symbolic.scan(lambda h: h, outputs_info=T.constant(0.0))
     with pytest.raises(ValueError, match="n_steps must be 0 or more, got -2"):
         symbolic.scan(lambda h: h, outputs_info=T.constant(0.0), n_steps=-2)
+    with pytest.raises(ValueError, match="loop: there is neither a sequence nor length(.|\n)*pass length"):
+        symbolic.loop(lambda h, _: (h, None), 0.0, until=lambda h: h > 1)
+    with pytest.raises(ValueError, match="loop: length must be 0 or more(.|\n)*pass reverse=True"):
+        symbolic.loop(lambda h, _: (h, None), 0.0, length=-2)
     with pytest.raises(errors.DTypeError, match="n_steps must be an integer scalar"):
         symbolic.scan(lambda h: h, outputs_info=T.constant(0.0), n_steps=T.dscalar("n"))
     with pytest.raises(ValueError, match="returns 2 outputs, but outputs_info has 1"):

@@ -114,6 +114,9 @@ def as_extents(shape: Any, op: str = "reshape", ndim: int | None = None) -> list
         return [integer_operand(shape[k], op) for k in range(shape.type.shape[0])]
     if isinstance(shape, (int, np.integer)):
         return [integer_operand(int(shape), op)]
+    if not np.iterable(shape):
+        raise errors.DTypeError(errors.message(op, f"a shape is an integer or a sequence of integers, got {shape!r}", (),
+                                               caller()))
     return [integer_operand(int(n) if isinstance(n, np.integer) else n, op) for n in shape]
 
 

@@ -132,23 +132,33 @@ def toposort_leaves(variables: Sequence[Variable]) -> list[Variable]:
 
 def number_of_steps(given: Any, lengths: Sequence[Variable], op: str) -> Variable:
     """Return the number of steps as a 0-d int64: as given, else the length of the shortest sequence."""
+    wanted, backwards = ("length", "reverse") if op == "loop" else ("n_steps", "go_backwards")
     if given is not None:
         n = as_tensor_variable(given)
         if n.ndim or not is_discrete(n.dtype):
-            raise errors.DTypeError(errors.message(op, "n_steps must be an integer scalar", (describe(n),), caller()))
+            raise errors.DTypeError(errors.message(op, f"{wanted} must be an integer scalar", (describe(n),), caller()))
         if isinstance(n, Constant) and int(n.data) < 0:
-            raise ValueError(errors.message(op, f"n_steps must be 0 or more, got {int(n.data)}", (), caller(),
-                                            "to go backwards pass go_backwards=True"))
+            raise ValueError(errors.message(op, f"{wanted} must be 0 or more, got {int(n.data)}", (), caller(),
+                                            f"to go backwards pass {backwards}=True"))
         return constant(int(n.data), dtype="int64") if isinstance(n, Constant) else cast_to(n, "int64")
     if not lengths:
-        raise ValueError(errors.message(op, "there is neither a sequence nor n_steps, so the loop has no end", (), caller(),
-                                        "pass n_steps; with until(...) it is the most steps to take"))
+        raise ValueError(errors.message(op, f"there is neither a sequence nor {wanted}, so the loop has no end", (), caller(),
+                                        f"pass {wanted}; with until it is the most steps to take"))
     if all(isinstance(v, Constant) for v in lengths):
         return constant(min(int(v.data) for v in lengths), dtype="int64")  # type: ignore[attr-defined]
     shortest = lengths[0]
     for v in lengths[1:]:
         shortest = shortest if v is shortest else minimum(shortest, v)
     return shortest
+
+
+def counted(given: Sequence[Any], before: Sequence[Variable], after: Sequence[Variable]) -> list[Variable]:
+    """Return carries after a step, as int64 where a Python integer, the initial value, alone decides their dtype.
+
+    A constant 0 is an int8, as in Theano, and a counter of that dtype goes from 127 to -128 without a word.
+    """
+    return [cast_to(a, "int64") if type(g) is int and a.dtype == b.dtype else a
+            for g, b, a in zip(given, before, after, strict=True)]
 
 
 def agreed(before: list[Variable], start: list[Variable], after: list[Variable], others: list[Variable], op: str,
@@ -226,6 +236,7 @@ def scan(fn: Callable[..., Any], sequences: Any = None, outputs_info: Any = None
     outputs_info : Variable, dict, None or list of them
         An initial state for each output that is read by the next step; None for one that isn't. A dictionary
         ``dict(initial=h, taps=[-2, -1])`` reads two steps back; `h` then holds the first two, along its first axis.
+        From a Python integer an output is counted in int64, if nothing in the step has another dtype.
     non_sequences : Variable or list of Variable
         Passed to every step. What `fn` uses besides is found by itself, unless `strict`.
     n_steps : int or Variable, optional
@@ -296,9 +307,11 @@ def scanned(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_seque
         raise ValueError(errors.message(
             "scan", f"the step returns {len(outputs)} outputs, but outputs_info has {len(infos)} entries", (), caller(),
             "give one entry for each output, None for those that no step reads"))
-    before, start, after, names = [], [], [], []
+    before, start, after, names, given = [], [], [], [], []
+    firsts = [e.get("initial") if isinstance(e, Mapping) else e for e in _listed(outputs_info)]
     for k, (info, state, y) in enumerate(zip(infos, states, outputs, strict=True)):
         before += state
+        given += [firsts[k]] * info.depth if info.depth else []
         start += info.start() if info.depth else []
         after += [*state[1:], y] if info.depth else []
         names += [f"output {k}"] * info.depth
@@ -310,6 +323,7 @@ def scanned(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_seque
     names += [f"the update of {describe(s)}" for s in table]
     after = replaced[:m] + replaced[m + len(outputs):m + len(outputs) + len(table)]
     rest = replaced[m:m + len(outputs)] + replaced[m + len(outputs) + len(table):]
+    after = [*counted(given, before[:m], after[:m]), *after[m:]]
     before, start, after, rest = agreed(before, start, after, rest, "scan", names)
     traced = rest[:len(outputs)]
     place = 0

@@ -11,7 +11,7 @@ from symbolic.ops.create import zeros
 from symbolic.ops.extents import extents
 from symbolic.ops.index import getitem
 from symbolic.ops.join import concatenate
-from symbolic.ops.scan_api import Step, agreed, number_of_steps, scan, scanned
+from symbolic.ops.scan_api import Step, agreed, counted, number_of_steps, scan, scanned
 from symbolic.ops.scan_api import until as until_
 from symbolic.ops.scan_random import advance, threaded
 from symbolic.shared import SharedVariable, now
@@ -83,7 +83,7 @@ def loop(step: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any = None,
         Takes the carry, of the structure of `init`, and an element of `xs`, of its structure (None without); returns
         the new carry and what to keep of the step. Structures are variables, tuples, lists, dictionaries and None.
     init : structure of Variable
-        The first carry.
+        The first carry. A Python integer counts in int64, if nothing in the step has another dtype.
     xs : structure of Variable, optional
         Gone along by the first axis.
     length : int or Variable, optional
@@ -136,7 +136,7 @@ def loop(step: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any = None,
     if _shape(carry) != _shape(init):
         raise ValueError(errors.message("loop", f"step changes the structure of the carry from {_shape(init)} to "
                                         f"{_shape(carry)}", (), caller()))
-    after = [as_tensor_variable(v) for v in _leaves(carry)]
+    after = counted(_leaves(init), before, [as_tensor_variable(v) for v in _leaves(carry)])
     traced = [as_tensor_variable(v) for v in _leaves(kept)]
     condition = [] if until is None else [until_(until(carry)).condition]
     rest, names = [*traced, *condition], [f"leaf {k} of the carry" for k in range(len(before))]

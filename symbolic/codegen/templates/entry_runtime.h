@@ -50,7 +50,7 @@ static void rt_begin(symbolic_runtime *rt, double work)
 static int rt_product_threads(symbolic_runtime *rt)
 {
     call *c = (call *)rt;
-    if (!c->alone && rt->threads > 1)
+    if (!c->alone) /* with one thread as well: BLAS isn't to use more */
         c->alone = blas_claim(rt->threads);
     return c->alone ? c->alone : 1;
 }

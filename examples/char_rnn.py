@@ -144,12 +144,13 @@ class CharacterModel:
 def corpus(limit: int | None) -> tuple[np.ndarray, list[str]]:
     """Return the text as numbers (n,) int64, and its alphabet.
 
-    Topics share paragraphs; each is taken once, so that none is both trained on and held out. Characters other than
-    printable ASCII and the line's end are left out.
+    Topics share paragraphs; each is taken once, so that none is both trained on and held out. Tables and characters other
+    than printable ASCII and the line's end are left out, lines under headings are cut short.
     """
     readable = ("".join(c for c in topics[name] if c == "\n" or " " <= c <= "~") for name in sorted(topics))
     paragraphs = dict.fromkeys(p for text in readable for p in re.split("\n\n+", text.strip("\n")))
-    text = "\n\n".join(paragraphs)[:limit]
+    prose = (re.sub(r"([-=*~^])\1{3,}", r"\1\1\1", p) for p in paragraphs if not p.lstrip().startswith(("|", "+-")))
+    text = "\n\n".join(dict.fromkeys(prose))[:limit]
     alphabet = sorted(set(text))
     place = {c: k for k, c in enumerate(alphabet)}
     return np.array([place[c] for c in text], "int64"), alphabet

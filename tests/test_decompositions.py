@@ -513,3 +513,13 @@ def test_lapack_of_numpy_of_scipy_and_none(monkeypatch):
         module.set_lapack(*own)
     with pytest.raises(ValueError, match="width must be 0, 4 or 8"):
         module.set_lapack(5, ())
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+def test_infinities_end_in_an_error(mode):
+    """LAPACK's singular values of a matrix with infinities may take for ever."""
+    a = TensorType("float64", (None, None))("a")
+    for y in (nlinalg.pinv(a), nlinalg.svd(a)[1], nlinalg.lstsq(a, a)[0]):
+        for bad in (np.inf, np.nan):
+            with pytest.raises(np.linalg.LinAlgError, match="didn't converge"):
+                symbolic.function([a], y, mode=mode)(np.diag([bad, 1, 1]))

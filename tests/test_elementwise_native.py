@@ -104,3 +104,14 @@ def test_the_smallest_and_largest_integers(dtype):
     exact = [n for n in ROWS if accepted(n, dtype) and n not in INTEGER_SKIP]
     floats = tuple(n for n in exact if ROWS[n].kind in ("float", "complex", "real") and n != "abs")
     compare(dtype, [*grid, grid[0][::-1]], (*INTEGER_SKIP, *floats))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"])
+def test_shifts_by_any_number(dtype):
+    """By the width or more, or less than nothing, as NumPy; C leaves that undefined."""
+    x, n = (TensorType(dtype, (None,))() for _ in range(2))
+    a = np.array([1, -5, 7, -1, 1, 2, 3, 4, 5] * 3).astype(dtype)
+    b = np.array([64, -1, 3, 63, 70, 0, -9, 62, 1] * 3).astype(dtype)
+    got = symbolic.function([x, n], [x << n, x >> n])(a, b)
+    np.testing.assert_array_equal(got[0], a << b)
+    np.testing.assert_array_equal(got[1], a >> b)

@@ -374,3 +374,21 @@ def test_computed_indices_are_checked_before_they_are_used():
         assert body.index("return 1;") < body.rindex("k_"), "the last kernel reads x"
         with pytest.raises(IndexError, match=r"index 1000001 is out of bounds"):
             f(np.ones(3), [1000])
+
+
+EXTREMES = [-2**63, -2**63 + 1, -9, -7, -1, 0, 1, 6, 7, 2**63 - 2, 2**63 - 1]
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+def test_bounds_and_steps_as_far_as_integers_go(mode):
+    """Differences of bounds, and spans plus steps, must not pass the largest integer."""
+    x, p, q, s = TensorType("float64", (None,))("x"), *(TensorType("int64", ())(n) for n in "pqs")
+    a = np.arange(7.0)
+    f = symbolic.function([x, p, q, s], [x[p:q:s], set_subtensor(x[p:q:s], 9.0), x[p:q], x[p:q:-1], x[::s]], mode=mode)
+    for i in EXTREMES:
+        for j in EXTREMES[::1 if mode == "FAST_RUN" else 4]:
+            for k in (-2**63, -3, -1, 1, 2, 2**63 - 1):
+                wanted = a.copy()
+                wanted[i:j:k] = 9
+                for got, want in zip(f(a, i, j, k), (a[i:j:k], wanted, a[i:j], a[i:j:-1], a[::k]), strict=True):
+                    np.testing.assert_array_equal(got, want, err_msg=f"{i}:{j}:{k}")

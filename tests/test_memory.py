@@ -137,3 +137,12 @@ def test_random_nets_of_steps_agree_with_the_interpreter(seed):
         results.append([*f(a), *(s.get_value() for s in shareds)])
     for got, want in zip(*results, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9 * np.abs(want).max())
+
+
+@pytest.mark.parametrize("n", [2**61, 2**62])
+def test_sizes_that_integers_of_bytes_cannot_hold(n):
+    m = T.lscalar("m")
+    grown, _ = symbolic.scan(lambda h: h + 1.0, outputs_info=T.zeros((m,)), n_steps=2)
+    for y in (T.cumsum(T.ones((m,)))[-1], T.sort(T.arange(m)), grown[-1]):
+        with pytest.raises(MemoryError):
+            symbolic.function([m], y)(n)

@@ -1,6 +1,7 @@
 """The cache behind ``function``: what is found again, what is compiled anew, what processes do to each other."""
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 import signal
@@ -215,3 +216,22 @@ def test_blas_uses_one_thread_while_a_program_multiplies(threads):
         assert 1 in seen and entry.blas_info()["threads"] == 2, "and then gets back what it had"
     finally:
         entry.set_blas_threads(before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_child_of_a_fork_computes():
+    """OpenMP's threads don't come along with a fork; the child must not wait for them."""
+    v, m = T.dvector("v"), T.dmatrix("m")
+    f = symbolic.function([v], T.exp(v).sum())
+    g = symbolic.function([m], T.dot(m, m).sum())
+    a, b = np.ones(10**6), np.ones((400, 400))
+    wanted = float(f(a)), float(g(b))
+    context = multiprocessing.get_context("fork")
+    queue = context.SimpleQueue()
+    child = context.Process(target=lambda: queue.put((float(f(a)), float(g(b)))), daemon=True)
+    child.start()
+    child.join(60)
+    alive = child.is_alive()
+    child.kill()
+    assert not alive, "the child hangs"
+    np.testing.assert_allclose(queue.get(), wanted, rtol=1e-12)

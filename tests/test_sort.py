@@ -219,3 +219,10 @@ def test_arguments():
     for kth in (4, -4, 2**62, -2**63):
         with pytest.raises(errors.ShapeError, match=r"elements are wanted of 3"):
             run([T.topk(x, k)], {x: np.ones((2, 3)), k: np.array(kth)}, on_error=True)
+
+
+def test_the_median_of_nothing_is_nan():
+    x = TensorType("float64", (None, None))("x")
+    for mode in ("FAST_RUN", "FAST_COMPILE"):
+        got = symbolic.function([x], [T.median(x), T.median(x, axis=1)], mode=mode)(np.zeros((2, 0)))
+        assert np.isnan(got[0]) and got[1].shape == (2,) and np.isnan(got[1]).all()

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from symbolic.errors import NotSupported
 from symbolic.scalar import ATOMS, Expr
 from symbolic.types import is_complex, is_discrete, is_integer
@@ -80,13 +82,26 @@ def operation(node: Expr, args: list[str], vector: bool = False) -> str:
         return f"{args[0]} < 0 ? {_wrapped(dtype, '-' + args[0])} : {args[0]}"
     if op == "invert" and operand == "bool":
         return f"!{args[0]}"
-    if op in ("shl", "shr") and node.args[0].op == "const":
-        args = [f"({CTYPES[operand]}){args[0]}", *args[1:]]  # a number alone is an int, which is shifted as one
+    if op in ("shl", "shr"):
+        return _shifted(node, args)
     text = atom.c.format(*args, f=_SUFFIX.get(operand, ""))
     if vector and op in OWN.get(operand, ()):
         return f"sym_{text}"
     # C computes small integers as int: bring the result back, so that it wraps as NumPy's does
-    return _wrapped(dtype, text) if op in ("add", "sub", "mul", "neg", "invert", "shl", "shr") else text
+    return _wrapped(dtype, text) if op in ("add", "sub", "mul", "neg", "invert") else text
+
+
+def _shifted(node: Expr, args: list[str]) -> str:
+    """Return a shift; by its width or more, or by less than nothing, it leaves nothing but the sign, as NumPy's."""
+    dtype, (x, by) = node.args[0].dtype, args
+    if node.args[0].op == "const":
+        x = f"({CTYPES[dtype]}){x}"  # a number alone is an int, which is shifted as one
+    bits = 8 * np.dtype(dtype).itemsize
+    text = _wrapped(dtype, f"{x} {'<<' if node.op == 'shl' else '>>'} {by}")
+    nothing = f"({x} < 0 ? -1 : 0)" if node.op == "shr" and np.dtype(dtype).kind == "i" else "0"
+    if node.args[1].op == "const":
+        return text if 0 <= node.args[1].arg < bits else nothing
+    return f"(uint64_t){by} < {bits} ? {text} : {nothing}"
 
 
 def _wrapped(dtype: str, text: str) -> str:

@@ -212,10 +212,10 @@ class LoopWriter(Writer):
                 start.append(f"{c} w{k}[{small}];")
             turn = [] if kept else [f"memcpy(c{k}, w{k}, {size});"]
         else:
-            memory = f"out[{k}]" if k in self.used else f"rt->scratch(rt, {size})"
+            memory = f"out[{k}]" if k in self.used else f"rt->scratch(rt, {self._room(d)})"
             start += [f"{c} *c{k} = {memory}; /* {comment(d)} */", f"if (!c{k})", "    return -1;"]
             if not kept:
-                start += [f"{c} *w{k} = rt->scratch(rt, {size});", f"if (!w{k})", "    return -1;"]
+                start += [f"{c} *w{k} = rt->scratch(rt, {self._room(d)});", f"if (!w{k})", "    return -1;"]
             turn = [] if kept else [f"{c} *const v{k} = c{k};", f"c{k} = w{k};", f"w{k} = v{k};"]
         start.append(f"memcpy(c{k}, in[{k}].data, {size});")
         finish = []
@@ -223,6 +223,13 @@ class LoopWriter(Writer):
             finish = [f"memcpy(out[{k}], c{k}, {size});"] if small is not None else [] if kept else [
                 f"if (c{k} != ({c} *)out[{k}])", f"    memcpy(out[{k}], c{k}, {size});"]
         return start, turn, finish
+
+    def _room(self, d: Def) -> str:
+        """Return the bytes of a value as C."""
+        size: Expr = const(np.dtype(d.dtype).itemsize, "int64")
+        for n in d.extents:
+            size = size * n
+        return self._bytes(size)
 
     def _slot(self, k: int) -> int:
         return len(self.places) - self.carries + k

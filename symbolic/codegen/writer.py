@@ -275,7 +275,7 @@ class Writer:
         lines += [f"void *m{room} = rt->scratch(rt, {self._bytes(size)});", f"if (!m{room})", "    return -1;"]
 
     def _bytes(self, size: Expr) -> str:
-        """Return a size as C: a product of several extents as double, which doesn't overflow."""
+        """Return a size as C: as double, which doesn't overflow, unless it is a number."""
         factors: list[Expr] = []
         stack = [size]
         while stack:
@@ -284,7 +284,7 @@ class Writer:
                 stack += reversed(e.args)
             else:
                 factors.append(e)
-        if len([e for e in factors if e.op != "const"]) < 2:
+        if all(e.op == "const" for e in factors):
             return self.host(size)
         return " * ".join(("(double)" if k == 0 else "") + f"({self.host(e)})" for k, e in enumerate(factors))
 

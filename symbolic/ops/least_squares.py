@@ -77,6 +77,8 @@ class LstSq(Leading):
         x = np.empty((*a.shape[:-2], n, b.shape[-1]), a.dtype)
         rank, s = np.empty(a.shape[:-2], "int64"), np.empty((*a.shape[:-2], min(m, n)), a.real.dtype)
         for k in np.ndindex(a.shape[:-2]):
+            if not np.isfinite(a[k]).all():  # LAPACK may never end
+                raise np.linalg.LinAlgError
             x[k], _, rank[k], s[k] = np.linalg.lstsq(a[k], b[k], self.rcond)
         return x, rank, s
 

@@ -18,7 +18,9 @@ VAR = "?"
 #: Stands in an index list for an integer array that is an input of the op.
 ARRAY = "array"
 
-_ZERO, _ONE = const(0, "int64"), const(1, "int64")
+_ZERO, _ONE, _MINUS_ONE = const(0, "int64"), const(1, "int64"), const(-1, "int64")
+#: A step from which positions could pass the largest integer.
+_FAR = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ def slice_bounds(n: Expr, start: Expr | None, stop: Expr | None, step: Expr) -> 
     """
     if step.op == "const":
         return _forward(n, start, stop, step) if step.arg > 0 else _backward(n, start, stop, _ZERO - step)
-    forward, backward = _forward(n, start, stop, step), _backward(n, start, stop, _ZERO - step)
+    back = _ZERO - _larger(step, const(-(2**63 - 1), "int64"))  # the least integer has no opposite
+    forward, backward = _forward(n, start, stop, step), _backward(n, start, stop, back)
     first, length = (select(step > 0, a, b) for a, b in zip(forward, backward, strict=True))
     return first, length
 
@@ -85,7 +88,14 @@ def _counts_from_end(bound: Expr) -> bool:
 
 
 def _length(span: Expr, step: Expr) -> Expr:
-    return (_larger(span, _ZERO) + (step - 1)) // step
+    if step.op == "const" and step.arg < _FAR:
+        return (_larger(span, _ZERO) + (step - 1)) // step
+    return select(span > 0, (span - 1) // step + 1, _ZERO)  # adding to a span could pass the largest integer
+
+
+def _clipped(bound: Expr, low: Expr, high: Expr) -> Expr:
+    """Return a bound that is known only when called within limits, so that differences of two can't overflow."""
+    return bound if bound.op == "const" else _smaller(_larger(bound, low), high)
 
 
 def _forward(n: Expr, start: Expr | None, stop: Expr | None, step: Expr) -> tuple[Expr, Expr]:
@@ -96,9 +106,9 @@ def _forward(n: Expr, start: Expr | None, stop: Expr | None, step: Expr) -> tupl
     if stop is not None:
         last = _wrapped(stop, n)
         if not _counts_from_end(stop):
-            last = _smaller(last, n)
+            last = _smaller(last, n) if stop.op == "const" else _clipped(last, _ZERO, n)
     if first is _ZERO and last is n:
-        return first, n if step is _ONE else (n + (step - 1)) // step
+        return first, n if step is _ONE else _length(n, step)
     return first, _length(last - first, step)
 
 
@@ -108,13 +118,15 @@ def _backward(n: Expr, start: Expr | None, stop: Expr | None, step: Expr) -> tup
     if start is not None:
         first = _wrapped(start, n)
         if not _counts_from_end(start):
-            first = _smaller(first, n - 1)
+            first = _smaller(first, n - 1) if start.op == "const" else _clipped(first, _MINUS_ONE, n - 1)
     if stop is None:
         if start is None:
-            return first, n if step is _ONE else (n + (step - 1)) // step
-        last = const(-1, "int64")
+            return first, n if step is _ONE else _length(n, step)
+        last = _MINUS_ONE
+    elif stop.op == "const":
+        last = _larger(_wrapped(stop, n), _MINUS_ONE)
     else:
-        last = _larger(_wrapped(stop, n), const(-1, "int64"))
+        last = _clipped(_wrapped(stop, n), _MINUS_ONE, n)
     return first, _length(first - last, step)
 
 

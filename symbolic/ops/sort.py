@@ -335,6 +335,8 @@ def median(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = Fal
         last = at(f.maximum(n - one, constant(0, dtype="int64")))
         middle = f.switch(f.isnan_(last), last, middle)
     out = middle.sum(axis=-1)
+    if is_float(work):
+        out = f.switch(f.eq(n, 0), constant(np.asarray(np.nan, work)), out)  # of no elements
     pattern = iter(range(len(kept)))
     return dimshuffle(out, *("x" if a in axes else next(pattern) for a in range(x.ndim))) if keepdims else out
 

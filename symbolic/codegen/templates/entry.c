@@ -98,6 +98,10 @@ static struct PyModuleDef definition = {
 PyMODINIT_FUNC PyInit_symbolic_entry(void)
 {
     import_array();
+    if (pthread_atfork(NULL, NULL, after_fork_in_child)) {
+        PyErr_SetString(PyExc_MemoryError, "pthread_atfork");
+        return NULL;
+    }
     if (PyType_Ready(&StorageType) < 0 || PyType_Ready(&CallableType) < 0)
         return NULL;
     memory_init();

@@ -203,7 +203,7 @@ static inline PyObject *call_with(Callable *self, PyObject *const *args, symboli
     call c;
     c.rt = (symbolic_runtime){rt_output,  rt_scratch,   rt_begin,     rt_python,
                               entry_gemm, rt_product_threads, rt_mark, rt_release, {0, 0, 0, 0},
-                              self->threads, entry_routine, lapack.width};
+                              forked ? 1 : self->threads, entry_routine, lapack.width};
     c.self = self;
     c.released = NULL;
     c.failed = c.n_owned = c.alone = 0;

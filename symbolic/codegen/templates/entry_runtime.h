@@ -25,6 +25,14 @@ typedef struct {
     holder held;
 } call;
 
+/* OpenMP's threads don't come along with a fork, and the child would wait for them for ever: there programs use one. */
+static int forked;
+
+static void after_fork_in_child(void)
+{
+    forked = 1;
+}
+
 static int gil_take(call *c)
 {
     if (!c->released)

@@ -532,3 +532,21 @@ def test_products_stay_where_a_step_may_not_come():
     x, u = T.dtensor3("x"), T.dmatrix("u")
     h, _ = symbolic.scan(lambda e, h: (T.dot(e, u) + h, symbolic.until(h.sum() > 3)), x, T.zeros((2, 4)))
     assert products_in_loops(symbolic.function([x, u], h)) == (1, 0)
+
+
+def test_memory_of_checkpoints_grows_like_the_root_of_the_steps():
+    n, u = T.lscalar("n"), T.dmatrix("u")
+    start, w = T.ones((4, 16)), np.random.default_rng(0).normal(size=(16, 16)) / 4
+
+    def step(h, u):
+        return T.tanh(T.dot(h, u))
+
+    sizes = []
+    for steps in (256, 4096):
+        pieces, _ = symbolic.scan_checkpoints(step, None, start, u, n_steps=n, save_every_N=int(steps**0.5))
+        whole, _ = symbolic.scan(step, None, start, u, n_steps=n)
+        f, g = (symbolic.function([n, u], T.grad((h[-1] ** 2).sum(), u)) for h in (pieces, whole))
+        np.testing.assert_allclose(f(steps, w), g(steps, w), rtol=1e-9, atol=1e-15)
+        sizes.append((f.scratch_bytes, g.scratch_bytes))
+    assert sizes[1][1] > 14 * sizes[0][1]  # 16 times the steps
+    assert sizes[1][0] < 6 * sizes[0][0]

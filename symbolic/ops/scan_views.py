@@ -244,7 +244,7 @@ def scan_checkpoints(fn: Callable[..., Any], sequences: Any = None, outputs_info
 
     def chunk(carry: list[Variable], parts: list[Variable]) -> tuple[list[Variable], list[Variable]]:
         def one(inner: list[Variable], elements: list[Variable]) -> tuple[list[Variable], None]:
-            made, updates = fn(*elements, *inner, *_list(non_sequences)), None
+            made, updates = fn(*(elements or ()), *inner, *_list(non_sequences)), None
             if isinstance(made, tuple) and any(isinstance(p, (Mapping, until_)) for p in made):
                 raise errors.NotSupported("scan_checkpoints: updates and until inside the loop")
             return _list(made), updates

@@ -18,7 +18,8 @@ def step(w: np.ndarray, steps: int, checkpoints: bool) -> tuple[float, float]:
     n, u = T.lscalar("n"), T.fmatrix("u")
     start = T.ones((BATCH, HIDDEN), "float32")
     if checkpoints:
-        h, _ = symbolic.scan_checkpoints(lambda h, u: T.tanh(T.dot(h, u)), None, start, u, n_steps=n, save_every_N=math.isqrt(steps))
+        h, _ = symbolic.scan_checkpoints(lambda h, u: T.tanh(T.dot(h, u)), None, start, u, n_steps=n,
+                                         save_every_N=math.isqrt(steps))
     else:
         h, _ = symbolic.scan(lambda h, u: T.tanh(T.dot(h, u)), None, start, u, n_steps=n)
     f = symbolic.function([n, u], symbolic.grad((h[-1] ** 2).sum(), u))

@@ -50,9 +50,10 @@ def prelude(text: str) -> str:
     if re.search(r"\bmem(cpy|set|move)\(|\bsize_t\b", text):
         includes.append("string.h")
     lines = [f"#include <{name}>" for name in sorted(includes)]
-    sections = [body.strip("\n") for pattern, body in _SECTIONS if re.search(pattern, text)]
-    vector = sorted(n for n in _VECTOR if re.search(rf"(\b|sym_){n}f?\(", text))
-    integers = sorted(set(re.findall(r"sym_(?:floordiv|mod|pow)_([iu])(\d+)", text)))
+    words = "\n".join(sorted(set(re.findall(r"\w+\(?", text))))  # a long text is read once, not once for each pattern
+    sections = [body.strip("\n") for pattern, body in _SECTIONS if re.search(pattern, words)]
+    vector = sorted(n for n in _VECTOR if re.search(rf"(\b|sym_){n}f?\(", words))
+    integers = sorted(set(re.findall(r"sym_(?:floordiv|mod|pow)_([iu])(\d+)", words)))
     joined = "\n\n".join(["\n".join(lines), *sections, _RUNTIME.strip("\n")])
     joined = joined.replace("SYM_INTEGERS", "\n".join(
         f"SYM_INT({'u' if kind == 'u' else ''}int{bits}_t, {kind}{bits})" for kind, bits in integers))

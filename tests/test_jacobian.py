@@ -198,3 +198,7 @@ def test_errors(make, error, words):
         make(T.dvector("x"))
     for word in words:
         assert word in str(caught.value)
+
+
+def test_they_stand_in_the_tensor_namespace_too():
+    assert T.jacobian is jacobian and T.hessian is hessian

@@ -140,6 +140,7 @@ from symbolic.ops.functions import (
     xor,
 )
 from symbolic.ops.index import take
+from symbolic.ops.jacobian import hessian, jacobian
 from symbolic.ops.join import (
     Join,
     broadcast_to,

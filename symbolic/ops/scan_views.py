@@ -200,7 +200,8 @@ def scan_checkpoints(fn: Callable[..., Any], sequences: Any = None, outputs_info
     save_every_N : int
         With ``sqrt(n_steps)`` memory for the gradient grows like the square root of the number of steps.
     padding : bool
-        Add zeros to sequences so that N divides their length; without it, what is left over isn't read.
+        Add zeros to sequences so that N divides their length; without it, what is left over isn't read. Where there are
+        no sequences, as many steps more, or fewer, are taken.
 
     Returns
     -------

@@ -9,31 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from symbolic.branch import paths
-from symbolic.fgraph import FunctionGraph, capture
+from symbolic.fgraph import FunctionGraph
 from symbolic.graph import Apply, Constant, Variable, clone_replace
 from symbolic.ops.create import Alloc
 from symbolic.ops.elementwise import Elementwise
 from symbolic.ops.extents import extents
 from symbolic.ops.linalg import Dot
-from symbolic.ops.scan import Scan
 from symbolic.ops.scan_gradient import is_length_of
 from symbolic.ops.shape import DimShuffle
-from symbolic.opt.rebuild import Rebuilt
-from symbolic.opt.step import Step
+from symbolic.opt.step import Step, loops_replaced
 from symbolic.types import is_discrete
 
 
 def hoist_invariants(graph: FunctionGraph) -> FunctionGraph:
     """Return `graph` with what is the same in every step of its loops computed before them."""
-    table: dict[Variable, Variable] = {}
-    for node in graph.nodes:
-        if isinstance(node.op, Scan):
-            made = _Hoisting(node, node.op).results()
-            if made is not None:
-                table.update(zip(node.outputs, made, strict=True))
-    if not table:
-        return graph
-    return capture(graph.inputs, Rebuilt(table)(graph.outputs))
+    return loops_replaced(graph, lambda node, op: _Hoisting(node, op).results())
 
 
 class _Hoisting(Step):

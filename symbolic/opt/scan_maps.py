@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from symbolic.batching import batched
 from symbolic.errors import SymbolicError
-from symbolic.fgraph import FunctionGraph, capture
+from symbolic.fgraph import FunctionGraph
 from symbolic.graph import Apply, Constant, Op, Variable, ancestors
 from symbolic.ops.create import Alloc
 from symbolic.ops.elementwise import Elementwise
@@ -17,8 +17,7 @@ from symbolic.ops.reduce import Reduce
 from symbolic.ops.scan import Scan
 from symbolic.ops.scan_gradient import is_length_of
 from symbolic.opt.checked import FirstSteps
-from symbolic.opt.rebuild import Rebuilt
-from symbolic.opt.step import Step
+from symbolic.opt.step import Step, loops_replaced
 from symbolic.scalar import IndexLambda
 
 #: how a carry joins a value: the reduction, and the function that joins its result to what the carry was at the start
@@ -27,13 +26,7 @@ JOINS = {"add": ("sum", add), "mul": ("prod", mul), "maximum": ("max", maximum),
 
 def vectorise_maps(graph: FunctionGraph) -> FunctionGraph:
     """Return `graph` with loops whose steps don't wait for each other as vector code."""
-    table: dict[Variable, Variable] = {}
-    for node in graph.nodes:
-        if isinstance(node.op, Scan) and not node.op.until:
-            made = _Map(node, node.op).results()
-            if made is not None:
-                table.update(zip(node.outputs, made, strict=True))
-    return capture(graph.inputs, Rebuilt(table)(graph.outputs)) if table else graph
+    return loops_replaced(graph, lambda node, op: _Map(node, op).results(), until=False)
 
 
 class _Map(Step):

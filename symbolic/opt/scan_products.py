@@ -5,33 +5,23 @@
 """
 from __future__ import annotations
 
-from symbolic.fgraph import FunctionGraph, capture
+from symbolic.fgraph import FunctionGraph
 from symbolic.graph import Apply, Variable, clone_replace
 from symbolic.loop import element
 from symbolic.ops.elementwise import Elementwise
 from symbolic.ops.extents import extents
 from symbolic.ops.index import getitem
 from symbolic.ops.linalg import Dot, dot
-from symbolic.ops.scan import Scan
 from symbolic.ops.scan_gradient import is_length_of
 from symbolic.ops.shape import DimShuffle, dimshuffle, reshape
-from symbolic.opt.rebuild import Rebuilt
-from symbolic.opt.step import Step
+from symbolic.opt.step import Step, loops_replaced
 
 PRODUCT_TYPES = ("float32", "float64", "complex64", "complex128")  # those a BLAS multiplies
 
 
 def pull_products(graph: FunctionGraph) -> FunctionGraph:
     """Return `graph` with products taken out of its loops, where they don't wait for the steps."""
-    table: dict[Variable, Variable] = {}
-    for node in graph.nodes:
-        if isinstance(node.op, Scan) and not node.op.until:
-            made = _Rewrite(node, node.op).results()
-            if made is not None:
-                table.update(zip(node.outputs, made, strict=True))
-    if not table:
-        return graph
-    return capture(graph.inputs, Rebuilt(table)(graph.outputs))
+    return loops_replaced(graph, lambda node, op: _Rewrite(node, op).results(), until=False)
 
 
 class _Rewrite(Step):

@@ -1,10 +1,27 @@
 """One loop as rewrites of loops see it: its operands and its step by role, and what is the same in every step."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from symbolic.fgraph import FunctionGraph, capture
 from symbolic.graph import Apply, Constant, Variable, toposort
 from symbolic.ops.scan import Scan
+from symbolic.opt.rebuild import Rebuilt
+
+
+def loops_replaced(graph: FunctionGraph, results: Callable[[Apply, Scan], Sequence[Variable] | None], until: bool = True
+                   ) -> FunctionGraph:
+    """Return `graph` with what `results` gives for its loops in their place, None leaving a loop as it is.
+
+    Without `until`, loops that may end early aren't asked about.
+    """
+    table: dict[Variable, Variable] = {}
+    for node in graph.nodes:
+        if isinstance(node.op, Scan) and (until or not node.op.until):
+            made = results(node, node.op)
+            if made is not None:
+                table.update(zip(node.outputs, made, strict=True))
+    return capture(graph.inputs, Rebuilt(table)(graph.outputs)) if table else graph
 
 
 class Step:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from symbolic.codegen.compiler import WAITING, Compiler, flags, links
+from symbolic.codegen.compiler import WAITING, Compiler, flags, link_object, links
 from symbolic.codegen.files import private
 from symbolic.config import available_cores, config
 from symbolic.errors import CompileError
@@ -119,7 +119,7 @@ def build(compiler: Compiler, sources: Sequence[str], names: Sequence[str],
     jobs: list[_Job] = []
     for name, source in zip(names, sources, strict=True):
         if first is not None and not jobs:
-            link = [*compiler.command, *flags(compiler), "waiting.o", "-o", f"{name}.so", *links(compiler, source)]
+            link = link_object(compiler, source, "waiting.o", f"{name}.so")
             first.feed(name, source)
             jobs.append(_Job(name, [first.command, link], first.process, "waiting"))
         else:

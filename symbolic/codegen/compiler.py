@@ -28,7 +28,7 @@ from symbolic.codegen.files import private, write
 from symbolic.config import config
 from symbolic.errors import CacheError, CompileError
 
-_PROBE_FORMAT = 2
+_PROBE_FORMAT = 3
 _OPENMP = """
 #include <stdint.h>
 int main(void) {
@@ -93,6 +93,11 @@ class Compiler:
         Whether it can be started before its text is known, which then comes through its standard input.
     bare : bool
         Whether a library can be linked without C's own.
+    linker : tuple of str
+        How an object becomes such a library without the compiler's help (2 of 6 ms less): what stands before the object.
+        Empty where that doesn't work.
+    runtime : tuple of str
+        The compiler's own libraries, for `linker`: OpenMP's, if there is one, and its helpers.
     """
 
     command: tuple[str, ...]
@@ -105,6 +110,8 @@ class Compiler:
     native: str = "-march=native"
     waits: bool = False
     bare: bool = False
+    linker: tuple[str, ...] = ()
+    runtime: tuple[str, ...] = ()
 
     def identity(self) -> str:
         """Return the hash of all that decides which machine code a source becomes; part of keys."""
@@ -192,6 +199,14 @@ def links(compiler: Compiler, source: str) -> list[str]:
     return [*BARE[2:3], *(["-lgomp"] if "#pragma omp parallel" in source else []), *BARE[3:]]
 
 
+def link_object(compiler: Compiler, source: str, file: str, library: str) -> list[str]:
+    """Return the command that makes a library of the object file of `source`."""
+    options = links(compiler, source)
+    if compiler.linker and options[:1] == ["-nostdlib"]:
+        return [*compiler.linker, file, "-o", library, *compiler.runtime[0 if "-lgomp" in options else -1:]]
+    return [*compiler.command, *flags(compiler), file, "-o", library, *options]
+
+
 def cpu_features() -> str:
     """Return a name for the instructions of this processor: the widest set, and a hash of them all.
 
@@ -250,7 +265,7 @@ def _probe(command: tuple[str, ...], path: str) -> Compiler | None:
 
 def _noted(note: Path) -> Compiler:
     kept = json.loads(note.read_bytes())
-    return Compiler(**kept | {"command": tuple(kept["command"])})
+    return Compiler(**kept | {name: tuple(kept[name]) for name in ("command", "linker", "runtime")})
 
 
 def _examine(command: tuple[str, ...], cpu: str) -> Compiler | None:
@@ -277,15 +292,35 @@ def _examine(command: tuple[str, ...], cpu: str) -> Compiler | None:
 
         if not works("int main(void) { return 0; }"):
             return None
+        openmp = kind != "zig" and works(_OPENMP, "-fopenmp")
+        bare = sys.platform == "linux" and kind != "zig" and works("int f(void) { return 0; }", *BARE)
+        runtime = _runtime(command, openmp) if bare and kind == "gcc" else ()
+        linker = (_call([*command, "-print-prog-name=ld"]) or "").strip()
+        link = (linker, "-shared", "--eh-frame-hdr", "--hash-style=gnu")
+
+        def links_alone() -> bool:
+            file = os.path.join(folder, "alone.c")
+            Path(file).write_text("int f(void) { return 0; }", encoding="utf-8")
+            made = os.path.join(folder, "alone.o")
+            return (_call([*command, "-fPIC", "-c", file, "-o", made]) is not None
+                    and _call([*link, made, "-o", os.path.join(folder, "alone.so"), *runtime]) is not None)
+
+        alone = bool(runtime and linker) and links_alone()
         native = ("-mcpu=native",) if kind == "zig" else ("-march=native", "-mcpu=native")
         return Compiler(
-            command, kind, version, cpu=cpu,
-            openmp=kind != "zig" and works(_OPENMP, "-fopenmp"),
+            command, kind, version, cpu=cpu, openmp=openmp, bare=bare,
             libmvec=works(_LIBMVEC),
             simd=works(_OPENMP, "-fopenmp-simd"),
             native=next((n for n in native if works("int main(void) { return 0; }", n)), ""),
             waits=kind != "zig" and os.path.exists("/dev/stdin") and waits(),
-            bare=sys.platform == "linux" and kind != "zig" and works("int f(void) { return 0; }", *BARE))
+            linker=link if alone else (), runtime=runtime if alone else ())
+
+
+def _runtime(command: tuple[str, ...], openmp: bool) -> tuple[str, ...]:
+    """Return the files of the compiler's own libraries; empty where one isn't found."""
+    asked = [*(["-print-file-name=libgomp.so"] if openmp else []), "-print-libgcc-file-name"]
+    files = [(_call([*command, option]) or "").strip() for option in asked]
+    return tuple(files) if all(map(os.path.isabs, files)) else ()
 
 
 def _call(command: list[str], text: str = "") -> str | None:

@@ -80,7 +80,8 @@ def test_layers_groups_and_instances():
         return (v - mean) / np.sqrt(var + 1e-5)
 
     outs = [bn.layer_norm(x), bn.layer_norm(x, last, 1.0 * last), bn.layer_norm(x, axis=(1, 2, 3)),
-            bn.group_norm(x, 2, gamma, beta), bn.group_norm(x, 1), bn.group_norm(x, 4), bn.instance_norm(x, gamma), bn.layer_norm(x, gamma, beta, axis=1)]
+            bn.group_norm(x, 2, gamma, beta), bn.group_norm(x, 1),
+            bn.group_norm(x, 4), bn.instance_norm(x, gamma), bn.layer_norm(x, gamma, beta, axis=1)]
     grouped = normal(a.reshape(3, 2, 2, 2, 5), (2, 3, 4)).reshape(a.shape)
     want = [normal(a, -1), normal(a, -1) * row + row, normal(a, (1, 2, 3)), grouped * g4 + b4, normal(a, (1, 2, 3)),
             normal(a, (2, 3)), normal(a, (2, 3)) * g4, normal(a, 1) * g4 + b4]

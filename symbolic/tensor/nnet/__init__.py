@@ -1,5 +1,7 @@
 """Neural-network functions: ``T.nnet.softmax`` and its kin."""
 from symbolic.ops.activation import elu, hard_sigmoid, relu, selu, sigmoid, softplus, softsign, tanh, ultra_fast_sigmoid
+from symbolic.ops.attention import attention_weights, scaled_dot_product
+from symbolic.ops.blocksparse import confusion_matrix, h_softmax, sparse_block_dot
 from symbolic.ops.nnet import (
     binary_crossentropy,
     categorical_crossentropy,
@@ -19,9 +21,18 @@ from symbolic.ops.normalization import (
     layer_norm,
     local_response_normalization,
 )
-from symbolic.tensor.nnet import bn
+from symbolic.ops.softmax_bias import (
+    crossentropy_softmax_argmax_1hot_with_bias,
+    crossentropy_softmax_max_and_argmax_1hot,
+    crossentropy_softmax_max_and_argmax_1hot_with_bias,
+    softmax_with_bias,
+)
+from symbolic.tensor.nnet import blocksparse, bn, ctc, neighbours, spatial
 
 __all__ = [
+    "attention_weights", "blocksparse", "confusion_matrix", "crossentropy_softmax_argmax_1hot_with_bias",
+    "crossentropy_softmax_max_and_argmax_1hot", "crossentropy_softmax_max_and_argmax_1hot_with_bias", "ctc", "h_softmax",
+    "neighbours", "scaled_dot_product", "softmax_with_bias", "sparse_block_dot", "spatial",
     "batch_normalization", "bn", "group_norm", "instance_norm", "layer_norm", "local_response_normalization",
     "binary_crossentropy", "categorical_crossentropy", "crossentropy_categorical_1hot", "crossentropy_softmax_1hot",
     "crossentropy_softmax_1hot_with_bias", "elu", "hard_sigmoid", "log_softmax", "logsoftmax", "relu", "selu",

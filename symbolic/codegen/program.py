@@ -74,6 +74,11 @@ class Program:
     openmp: bool = True
     python: list[Apply] = field(default_factory=list)
 
+    def size(self) -> int:
+        """Return the length of what a compiler has to optimise besides kernels: of loops, and of all if it is short."""
+        lines = self.body if len(self.body) <= LONG else []
+        return sum(len(text) for text in (*(k.text for k in self.steps), *self.loops, *lines))
+
     def source(self, kernels: Sequence[KernelText] | None = None, run: bool = True) -> str:
         """Return a translation unit: the prelude, `kernels` (default all) and, with `run`, ``symbolic_run``."""
         here = self.kernels if kernels is None else list(kernels)

@@ -107,7 +107,7 @@ class Lowering:
         return found
 
     def _itself(self, d: Def) -> Def:
-        """Return the value of which an output is a copy, such as a `sum_to` over nothing: it is written where the copy would be."""
+        """Return the value of which an output is a copy, such as a `sum_to` over nothing: it is written in its place."""
         while d.kind == "map" and d.body is not None and d.body.op == "load":
             e, base = d.body, self.defs[d.body.arg]
             same = [a.op == "sym" and a.arg == k for a, k in zip(e.args, d.kept, strict=False)]

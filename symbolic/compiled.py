@@ -101,15 +101,16 @@ class Function:
     def _part(self, wanted: Any) -> Function:
         """Return the function of some outputs, with all updates; made when it is first asked for."""
         spec = self.spec
-        keys: list[Any] = spec.structure if isinstance(spec.structure, list) and spec.structure else list(range(len(spec.outputs)))
+        named = isinstance(spec.structure, list) and bool(spec.structure)
+        keys: list[Any] = spec.structure if named else list(range(len(spec.outputs)))
         if isinstance(wanted, (str, int)) or not all(w in keys for w in wanted):
             raise ValueError(f"{spec.name}: output_subset must be a list of outputs, which are {keys}, got {wanted!r}")
         places = tuple(keys.index(w) for w in wanted)
         with _compiling:
             if places not in self.parts:
-                named = [keys[p] for p in places] if keys is spec.structure else ()
-                self.parts[places] = make(Spec(spec.inputs, spec.shareds, [spec.outputs[p] for p in places], spec.updates, named,
-                                               spec.mode, spec.name, spec.loc))
+                structure = [keys[p] for p in places] if named else ()
+                self.parts[places] = make(Spec(spec.inputs, spec.shareds, [spec.outputs[p] for p in places], spec.updates,
+                                               structure, spec.mode, spec.name, spec.loc))
             return self.parts[places]
 
     def _filtered(self, k: int, i: Input, value: Any) -> np.ndarray:

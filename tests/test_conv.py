@@ -10,6 +10,8 @@ from checks import central_difference, run, variables
 import symbolic
 import symbolic.tensor as T
 from symbolic import errors
+from symbolic.batching import batched
+from symbolic.codegen.reference import evaluate
 from symbolic.forward import Rop
 from symbolic.ops.conv import AbstractConv, AbstractConv2d, AbstractConv2d_gradInputs, AbstractConv2d_gradWeights
 from symbolic.types import TensorType
@@ -193,13 +195,11 @@ def test_tangents_and_jacobians():
     x, w = T.dtensor4("x"), T.dtensor4("w")
     y = T.nnet.conv2d(x, w, border_mode=1, subsample=(2, 1), num_groups=2)
     gx, gw = T.grad((y ** 2).sum() / 2, [x, w])
-    flat = [v.flatten()[:5] for v in (y, gx, gw)]
-    outs = [T.stack([symbolic.jacobian(e, v).reshape((5, -1)) for e in flat], 0) for v in (x, w)]
-    outs += [T.stack([T.stack([T.grad(e[k], v).flatten() for k in range(5)]) for e in flat]) for v in (x, w)]
-    f = symbolic.function([x, w], outs)
-    got = f(a, b)
-    np.testing.assert_allclose(got[0], got[2], rtol=1e-10, atol=1e-12)
-    np.testing.assert_allclose(got[1], got[3], rtol=1e-10, atol=1e-12)
+    flat = [v.flatten()[:3] for v in (y, gx, gw)]
+    outs = [symbolic.jacobian(e, v).reshape((3, -1)) for v in (x, w) for e in flat]
+    each = [T.stack([T.grad(e[k], v).flatten() for k in range(3)]) for v in (x, w) for e in flat]
+    for p, q in zip(evaluate(outs, {x: a, w: b}), evaluate(each, {x: a, w: b}), strict=True):
+        np.testing.assert_allclose(p, q, rtol=1e-10, atol=1e-12)
     dx, dw = RNG.normal(size=a.shape), RNG.normal(size=b.shape)
     tangent = Rop(y, [x, w], [dx, dw])
     t = symbolic.function([x, w], tangent)(a, b)
@@ -214,20 +214,19 @@ def test_batches(size):
     a, b = RNG.normal(size=(3, 2, 4, 5, 4)), RNG.normal(size=(3, 6, 2, 3, 2))
     g = RNG.normal(size=(3, 2, 6, 3, 3))
     xs, ws, gs = (TensorType("float64", (size, *v.shape[1:]))() for v in (a, b, g))
-    outs, loops_ = [], []
-    for seq in ((xs,), (ws,), (gs,), (xs, ws), (ws, gs), (xs, gs)):
-        def step(*inner, seq=seq):
-            at = dict(zip(seq, inner, strict=True))
-            x, w, u = (at.get(v, v[0]) for v in (xs, ws, gs))
-            return three(2, x, w, u, arguments)
-        made, _ = symbolic.scan(step, list(seq))
-        outs += made
-        each = [step(*(v[k] for v in seq)) for k in range(3)]
-        loops_ += [T.stack(parts) for parts in zip(*each, strict=True)]
-    f = symbolic.function([xs, ws, gs], [*outs, *loops_])
-    got = f(a, b, g)
-    for p, q in zip(got[:len(outs)], got[len(outs):], strict=True):
-        np.testing.assert_allclose(p, q, rtol=1e-10, atol=1e-12)
+    inner = x, w, u = [TensorType("float64", v.shape[1:])() for v in (a, b, g)]
+    made = three(2, x, w, u, arguments)
+    arrays = dict(zip((xs, ws, gs), (a, b, g), strict=True))
+    for chosen in ((0,), (1,), (2,), (0, 1), (1, 2), (0, 2)):
+        operands = dict(zip(inner, (xs, ws, gs), strict=True))
+        given = {inner[k]: operands[inner[k]] for k in chosen}
+        same = {v: operands[v][0] for v in inner if v not in given}
+        pairs = batched(made, given, same)
+        got = evaluate([v for v, _ in pairs], arrays)
+        each = [evaluate(made, {v: arrays[operands[v]][k if v in given else 0] for v in inner}) for k in range(3)]
+        assert {True} <= {has for _, has in pairs}
+        for value, (_, has), *want in zip(got, pairs, *each, strict=True):
+            np.testing.assert_allclose(value, np.stack(want) if has else want[0], rtol=1e-10, atol=1e-12)
 
 
 def test_ops_as_theano_calls_them():

@@ -230,7 +230,7 @@ class AbstractConv(BaseAbstractConv):
         y = np.zeros((x.shape[0], it.groups, it.filters, prod(it.outputs)), x.dtype)
         for tap, view in it.taps():
             y += it.times(it.filter(w, tap), it.image(padded, view), "filters")
-        return (y.reshape(x.shape[0], -1, *it.outputs),)
+        return (y.reshape(x.shape[0], w.shape[0], *it.outputs),)
 
     def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
                  gouts: Sequence[Variable | None]) -> list[Variable | None]:
@@ -300,7 +300,7 @@ class AbstractConv_gradInputs(BaseAbstractConv):
         w, y = working(arrays[:2])
         shape = (y.shape[0], w.shape[-self.convdim - 1] * self.num_groups, *told(self, arrays))
         it = Walk(self, shape, w.shape)
-        y = y.reshape(y.shape[0], it.groups, it.filters, -1)
+        y = y.reshape(y.shape[0], it.groups, it.filters, prod(it.outputs))
         padded = it.padded(np.zeros(shape, y.dtype))
         for tap, view in it.taps():
             padded[view] += it.times(it.filter(w, tap), y, "channels").reshape(padded[view].shape)
@@ -379,7 +379,7 @@ class AbstractConv_gradWeights(BaseAbstractConv):
         positions = y.shape[2:] if self.unshared else ()
         shape = (y.shape[1], *positions, x.shape[1] // self.num_groups, *filter)
         it = Walk(self, x.shape, shape)
-        padded, y = it.padded(x), y.reshape(y.shape[0], it.groups, it.filters, -1)
+        padded, y = it.padded(x), y.reshape(y.shape[0], it.groups, it.filters, prod(it.outputs))
         w = np.zeros((it.groups, it.filters, *((prod(positions),) if self.unshared else ()), *shape[-self.convdim - 1:]), x.dtype)
         for tap, view in it.taps():
             w[(..., *tap)] = it.times(y, it.image(padded, view), "weights")

@@ -54,7 +54,7 @@ class Walk:
 
     def image(self, padded: np.ndarray, view: Any) -> np.ndarray:
         """Return elements of images as (batch, groups, channels, positions)."""
-        return padded[view].reshape(*padded.shape[:3], -1)
+        return padded[view].reshape(*padded.shape[:3], prod(self.outputs))
 
     def filter(self, w: np.ndarray, tap: Any) -> np.ndarray:
         """Return one element of all filters as (groups, filters, channels); with the position before the channels if unshared."""

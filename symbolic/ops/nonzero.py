@@ -11,7 +11,7 @@ from symbolic.graph import Apply, Constant, Op, Variable, constant, describe
 from symbolic.ops.elementwise import cast_to
 from symbolic.ops.reduce import Reduce
 from symbolic.ops.shape import reshape
-from symbolic.scalar import Check, Expr, binary, const, load
+from symbolic.scalar import Check, Expr, axis, binary, const, dim, load
 from symbolic.source import caller
 from symbolic.template import Template
 from symbolic.types import TensorType
@@ -38,8 +38,8 @@ class Positions(Op):
 
     def batch(self, node: Apply, inputs: Sequence[Variable], flags: Sequence[bool]) -> Any:
         raise errors.NotSupported(errors.message(
-            self.name, "masks of a batch select different numbers of elements, so the result is no array",
-            (describe(inputs[0]),), node.loc, "choose elementwise instead: T.switch(mask, a, b)"))
+            self.name, "each element of a batch would give another number of results, which make no array",
+            (describe(inputs[0]),), node.loc, "choose elementwise instead of by a mask: T.switch(mask, a, b)"))
 
     def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
                  gouts: Sequence[Variable | None]) -> Pullback:
@@ -54,6 +54,52 @@ def positions(mask: Variable) -> Variable:
     if isinstance(mask, Constant):
         return constant(np.flatnonzero(mask.data).astype("int64"))
     return Positions()(mask, Reduce("sum", (0,), "int64")(cast_to(mask, "int64")))
+
+
+class RepeatedPositions(Op):
+    """Each index of a vector of numbers as often as its number says; the second input is how many that makes.
+
+    The third input is what is repeated: as long as the vector along `axis`.
+    """
+
+    __props__ = ("axis",)
+    name = "repeat"
+
+    def __init__(self, axis: int) -> None:
+        self.axis = axis
+
+    def infer_type(self, *types: TensorType) -> tuple[TensorType, ...]:
+        return (TensorType("int64", (None,)),)
+
+    def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
+        return ((load(1, (), "int64"),),)
+
+    def checks(self, *types: TensorType) -> tuple[Check, ...]:
+        m, n = dim(0, 0), dim(2, self.axis)
+        times = load(0, (axis(0),), "int64")
+        text = f"{{0}} numbers were given for axis {self.axis}, which has extent {{1}}"
+        return (Check(binary("eq", m, n), text, detail=(m, n)),
+                Check(binary("le", 0, times), "repeats can't be negative, got {0}", (m,), (times,)))
+
+    def template(self, *types: TensorType) -> Template:
+        return Template("repeated")
+
+    def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        return (np.repeat(np.arange(len(arrays[0])), arrays[0]),)
+
+    batch = Positions.batch
+
+    def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
+                 gouts: Sequence[Variable | None]) -> Pullback:
+        return [None, None, None]
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        return [[False], [False], [False]]
+
+
+def repeated(repeats: Variable, x: Variable, a: int) -> Variable:
+    """Return the index along axis `a` of `x` of each element of ``repeat(x, repeats, a)``; `repeats` is an int64 vector."""
+    return RepeatedPositions(a)(repeats, Reduce("sum", (0,), "int64")(repeats), x)
 
 
 class FitsMask(Op):
@@ -104,7 +150,7 @@ def _unfit(a: int) -> str:
 
 def _extent(k: int, t: TensorType, a: int) -> Expr:
     n = t.shape[a]
-    return Expr("sym", (), f"d{k}_{a}", "int64") if n is None else const(n, "int64")
+    return dim(k, a) if n is None else const(n, "int64")
 
 
 def mask_index(mask: Variable, x: Variable, at: int) -> Variable:

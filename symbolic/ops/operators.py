@@ -13,11 +13,11 @@ from symbolic.ops import (  # noqa: F401  (join, nnet and scatter register what 
     cumulative,
     diagonal,
     extents,
-    extra,
     join,
     nnet,
     reduce,
     scatter,
+    selection,
     shape,
     sort,
 )
@@ -196,7 +196,7 @@ _METHODS: dict[str, Callable] = {
     "__getitem__": getitem, "__round__": lambda self, digits=None: round_(self), "astype": cast_to, "cast": cast_to,
     **{name: getattr(cumulative, name) for name in ("cumsum", "cumprod")},
     **{name: getattr(sort, name) for name in ("sort", "argsort", "searchsorted")},
-    "compress": extra.compress, "conjugate": f.conj,
+    **{name: getattr(selection, name) for name in ("choose", "compress", "nonzero", "nonzero_values")}, "conjugate": f.conj,
     "log": f.log, "copy": copy, "diagonal": diagonal.diagonal, "dot": dot, "fill": f.fill,
     "repeat": join.repeat, "round": round_, "take": take, "trace": diagonal.trace,
 }

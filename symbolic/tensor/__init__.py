@@ -56,10 +56,8 @@ from symbolic.ops.extents import (
 from symbolic.ops.extra import (
     bartlett,
     bincount,
-    compress,
     fill_diagonal,
     fill_diagonal_offset,
-    flatnonzero,
     ravel_multi_index,
     to_one_hot,
     unique,
@@ -189,6 +187,7 @@ from symbolic.ops.reduce import (
     var,
 )
 from symbolic.ops.scatter import inc_subtensor, set_subtensor
+from symbolic.ops.selection import argwhere, choose, compress, extract, flatnonzero, nonzero, nonzero_values
 from symbolic.ops.shape import (
     DimShuffle,
     Reshape,
@@ -206,6 +205,7 @@ from symbolic.ops.shape import (
 )
 from symbolic.ops.sort import argsort, argtopk, median, searchsorted, sort, topk, topk_and_argtopk
 from symbolic.ops.variables import *  # noqa: F403  (a family made from tables: scalar, fmatrix, ivectors, ...)
+from symbolic.ops.vectorize import vectorize, vmap
 from symbolic.reverse import Lop, grad
 from symbolic.tensor import extra_ops, nlinalg, nnet, shared_randomstreams, slinalg
 from symbolic.testing import numeric_grad, verify_grad

@@ -8,13 +8,14 @@ import numpy as np
 
 from symbolic import errors
 from symbolic.graph import Variable, as_tensor_variable, constant, describe
-from symbolic.ops import (  # noqa: F401  (join, nnet and scatter register what graph and gradients need)
+from symbolic.ops import (  # noqa: F401  (join, nnet, protocols and scatter register what others need)
     create,
     cumulative,
     diagonal,
     extents,
     join,
     nnet,
+    protocols,
     reduce,
     scatter,
     selection,
@@ -216,12 +217,6 @@ def _variadic(function: Callable, option: str) -> Callable:
     return method
 
 
-def _len(self: Variable) -> int:
-    raise TypeError(errors.message(
-        "len", "the length is known only when the function runs", (describe(self),), caller(),
-        "use x.shape[0], which is symbolic, or x.type.shape[0] for what is known beforehand"))
-
-
 def _contains(self: Variable, item: Any) -> bool:
     raise TypeError(errors.message("in", "whether an array holds a value is known only when the function runs",
                                    (describe(self),), caller(), "use T.any(T.eq(x, value))"))
@@ -256,7 +251,7 @@ def _install() -> None:
         setattr(Variable, name, _method(name, function))
     for name, function in _PROPERTIES.items():
         setattr(Variable, name, property(function))
-    special: dict[str, Callable] = {"__len__": _len, "__contains__": _contains, "reshape": _variadic(shape.reshape, "newshape"),
+    special: dict[str, Callable] = {"__contains__": _contains, "reshape": _variadic(shape.reshape, "newshape"),
                "transpose": _variadic(shape.transpose, "axes")}
     for name, function in special.items():
         setattr(Variable, name, function)

@@ -42,6 +42,7 @@ from symbolic.ops.diagonal import (
     tril,
     triu,
 )
+from symbolic.ops.einsum import einsum
 from symbolic.ops.extents import (
     MakeVector,
     Shape_i,
@@ -169,6 +170,7 @@ from symbolic.ops.operators import (
     size,
     smallest,
 )
+from symbolic.ops.pad import pad
 from symbolic.ops.reduce import (
     all,
     any,

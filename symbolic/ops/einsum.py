@@ -215,8 +215,8 @@ def _product(x: Term, y: Term, needed: set[Label]) -> Term:
     b = grouped(y.x, [*([y.labels.index(n)] for n in batch), at_y, [y.labels.index(n) for n in columns]])
     k = len(batch)
     made = BatchedDot()(a, b) if k else Dot()(a, b)
-    parts = [(x.x, x.labels.index(n)) for n in rows], [(y.x, y.labels.index(n)) for n in columns]
-    return Term(split_extents(made, k, *parts), (*batch, *rows, *columns))
+    from_x, from_y = [(x.x, x.labels.index(n)) for n in rows], [(y.x, y.labels.index(n)) for n in columns]
+    return Term(split_extents(made, k, from_x, from_y), (*batch, *rows, *columns))
 
 
 # ---------------------------------------------------------------------------------------------- order

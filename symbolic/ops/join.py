@@ -379,13 +379,40 @@ class Roll(Op):
         return [[True], [False]]
 
 
-def roll(x: Any, shift: Any, axis: int | None = None) -> Variable:
-    """Return `x` with elements moved along an axis; those beyond the end come in at the front.
+def roll(x: Any, shift: Any, axis: int | Sequence[int] | None = None) -> Variable:
+    """Return `x` with elements moved along axes; those beyond the end come in at the front. As ``numpy.roll``.
 
+    Parameters
+    ----------
+    x : array_like
+    shift : int or integer scalar, or a sequence of them
+        How far; one for each of several axes, or the same for all.
+    axis : int or sequence of int, optional
+        None: the flattened array is moved.
+
+    Raises
+    ------
+    ValueError
+        If there are several shifts and another number of axes.
+
+    Examples
+    --------
     >>> roll(np.zeros((2, 3)), 1, axis=0).type.shape
     (2, 3)
     """
     x = as_tensor_variable(x)
+    several = isinstance(shift, (list, tuple))
     if axis is None:
-        return reshape(roll(flatten(x), shift, 0), extents(x))
-    return Roll(axis_of(axis, x.ndim, "roll"))(x, integer_operand(shift, "roll"))
+        flat = flatten(x)
+        for s in shift if several else [shift]:
+            flat = roll(flat, s, 0)
+        return reshape(flat, extents(x))
+    axes = [axis] if isinstance(axis, (int, np.integer)) else list(axis)
+    shifts = list(shift) if several else [shift] * len(axes)
+    if several and isinstance(axis, (int, np.integer)):
+        axes = axes * len(shifts)
+    if len(shifts) != len(axes):
+        raise ValueError(f"roll: {len(shifts)} shifts were given for {len(axes)} axes")
+    for s, a in zip(shifts, axes, strict=True):
+        x = Roll(axis_of(a, x.ndim, "roll"))(x, integer_operand(s, "roll"))
+    return x

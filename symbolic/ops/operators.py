@@ -8,12 +8,13 @@ import numpy as np
 
 from symbolic import errors
 from symbolic.graph import Variable, as_tensor_variable, constant, describe
-from symbolic.ops import (  # noqa: F401  (join, nnet, protocols and scatter register what others need)
+from symbolic.ops import (  # noqa: F401  (join, more_functions, nnet, protocols and scatter register what others need)
     create,
     cumulative,
     diagonal,
     extents,
     join,
+    more_functions,
     nnet,
     protocols,
     reduce,

@@ -73,7 +73,7 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", **options: Any) -> V
     unknown = sorted(set(options) - set(MODES[mode]))
     if unknown:
         raise ValueError(f"pad: mode {mode!r} takes no {unknown[0]}=" + (f"; it takes {MODES[mode][0]}=" if MODES[mode] else ""))
-    widths = [tuple(_width(n) for n in pair) for pair in _pairs(pad_width, x, "pad_width")]
+    widths = [(_width(before), _width(after)) for before, after in _pairs(pad_width, x, "pad_width")]
     if mode in ("constant", "empty"):
         return _constant(x, widths, _pairs(options.get("constant_values", 0), x, "constant_values"))
     reflect = options.get("reflect_type", "even")

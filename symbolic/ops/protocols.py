@@ -31,8 +31,6 @@ NAMES = {
 _LOGIC = {"logical_and": f.and_, "logical_or": f.or_, "logical_xor": f.xor, "logical_not": f.invert}
 _REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logical_and": "all", "logical_or": "any"}
 _RUNNING = {"add": "cumsum", "multiply": "cumprod", "maximum": "cummax", "minimum": "cummin"}
-#: Ours by NumPy's names of arguments, where they differ.
-_RENAMED = {"a_min": "min", "a_max": "max"}
 
 
 def _missing(what: str, module: str, operands: Sequence[Any]) -> TypeError:
@@ -125,6 +123,8 @@ def _translated(label: str, function: Callable[..., Any], parameters: Sequence[i
     theirs = {p.name: p for p in parameters}
     given = dict(zip(theirs, args, strict=False)) | dict(kwargs)
     own = inspect.signature(function).parameters
+    if any(p.kind is p.VAR_POSITIONAL for p in own.values()):  # an elementwise row: in order
+        return _call(label, function, [v for name, v in given.items() if name != "out" and v is not theirs[name].default], {})
     positional: list[Any] = []
     named: dict[str, Any] = {}
     leading = True
@@ -133,11 +133,10 @@ def _translated(label: str, function: Callable[..., Any], parameters: Sequence[i
         if p.default is not p.empty and (value is p.default or (value is None and name == "out")):
             leading = False
             continue
-        key = name if name in own else _RENAMED.get(name, name)
-        if leading and (p.default is p.empty or key not in own) and name not in kwargs:
+        if leading and p.default is p.empty and name not in kwargs:
             positional.append(value)
-        elif key in own:
-            named[key] = value
+        elif name in own:
+            named[name] = value
         elif p.default is p.empty:
             positional.append(value)
         else:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np  # noqa: F401  (examples)
 
 from symbolic import errors
-from symbolic.graph import Variable, as_tensor_variable, constant, describe
+from symbolic.graph import Constant, Variable, as_tensor_variable, constant, describe
 from symbolic.ops import functions as f
 from symbolic.ops.create import arange
 from symbolic.ops.elementwise import cast_to
@@ -22,6 +22,8 @@ from symbolic.types import is_discrete
 
 def _mask(a: Any) -> Variable:
     x = as_tensor_variable(a)
+    if isinstance(x, Constant):
+        return constant(x.data != 0)
     return x if x.dtype == "bool" else f.neq(x, 0)
 
 
@@ -31,7 +33,8 @@ def flatnonzero(a: Any) -> Variable:
     >>> flatnonzero([0, 1, 2]).type
     TensorType(int64, (2,))
     """
-    return positions(_mask(flatten(as_tensor_variable(a))))
+    mask = _mask(a)
+    return positions(constant(mask.data.ravel()) if isinstance(mask, Constant) else flatten(mask))
 
 
 def nonzero(a: Any, return_matrix: bool = False) -> Any:

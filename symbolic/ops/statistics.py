@@ -440,16 +440,15 @@ def histogram(a: Any, bins: Any = 10, range: Sequence[Any] | None = None, weight
         edges = linspace(*_limits(x, range), int(bins) + 1)
     elif edges.ndim > 1:
         raise errors.RankError(errors.message("histogram", "bins must be a vector of borders", (describe(edges),), caller()))
-    n = extents(edges)[0] - 1  # type: ignore[operator]
-    if isinstance(bins, (int, np.integer)):
-        n = constant(int(bins), dtype="int64")
+    known = edges.type.shape[0]
+    n: Any = extents(edges)[0] - 1 if known is None else constant(known - 1, dtype="int64")  # type: ignore[operator]
     x, borders = weak_operands((x, edges))
     wide = [cast_to(v, np.result_type(x.dtype, borders.dtype).name) for v in (x, borders)]
     at = searchsorted(wide[1], wide[0], "right") - 1  # type: ignore[operator]
     last = getitem(wide[1], -1)
-    at = f.switch(f.eq(wide[0], last), n - 1, at)  # type: ignore[operator]
+    at = f.switch(f.eq(wide[0], last), n - 1, at)
     inside = f.and_(f.ge(wide[0], getitem(wide[1], 0)), f.le(wide[0], last))
-    where = f.clip(at, 0, n - 1)  # type: ignore[operator]
+    where = f.clip(at, 0, n - 1)
     if weights is None:
         counts = inc_subtensor(getitem(zeros([n], "int64"), where), cast_to(inside, "int64"))
     else:

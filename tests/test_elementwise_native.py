@@ -127,7 +127,8 @@ def test_what_no_integer_can_be_is_the_same_in_every_mode(source, to):
     out = cast_to(x, to)
     native, interpreted = (function([x], out, mode=mode)(values) for mode in ("FAST_RUN", "FAST_COMPILE"))
     np.testing.assert_array_equal(native, interpreted)
-    fits = np.isfinite(values) & (values > -2.0**63) & (values < 2.0**63)
+    wide = values.astype("float64")
+    fits = (wide > -2.0**63) & (wide < 2.0**63)
     with np.errstate(all="ignore"):
         want = values[fits].astype("int64").astype(to) if to != "bool" else values[fits] != 0
     np.testing.assert_array_equal(native[fits], want)

@@ -162,6 +162,10 @@ class Config:
         "What `function` does about an input that nothing uses.")
     allow_input_downcast: bool | None = setting(None, choice(None, True, False),
         "Whether a call may lose precision in converting its arguments; None: only Python floats to floatX.")
+    cast_policy: str = setting("custom", choice("custom", "numpy+floatX", "floatX"),
+        "How operands of different dtypes meet. custom: as NumPy's arrays do, int32 with float32 gives float64; numpy+floatX: a "
+        "float64 that no operand is becomes floatX; floatX: integers take the float's dtype beside it, and floatX where there "
+        "is none.")
     warn_float64: str = setting("ignore", choice("ignore", "warn", "raise"),
         "What happens when a float64 variable is made, to find the line where a float32 model is widened.")
     exception_verbosity: str = setting("low", choice("low", "high"),

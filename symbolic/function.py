@@ -34,20 +34,37 @@ class In:
         New value after each call, so the input has a state, which starts at `value`. Such inputs come last.
     mutable, borrow : bool
         Accepted for Theano's sake: arguments are never written to, and never kept.
-    allow_downcast : bool or None
-        Overrides ``allow_input_downcast`` for this input.
     strict : bool
         Accept only an ndarray of exactly this dtype.
+    allow_downcast : bool or None
+        Overrides ``allow_input_downcast`` for this input.
+    autoname : bool
+        Take the variable's name where `name` isn't given.
+    implicit, shared
+        Accepted for Theano's sake; they said how Theano had come by an input.
     """
 
     variable: Variable
     name: str | None = None
     value: Any = None
     update: Any = None
-    mutable: bool = False
+    mutable: bool | None = None
     strict: bool = False
-    borrow: bool = False
     allow_downcast: bool | None = None
+    autoname: bool = True
+    implicit: bool | None = None
+    borrow: bool | None = None
+    shared: bool = False
+
+
+class Param(In):
+    """Theano's old spelling of :class:`In`, with `default` for `value`."""
+
+    def __init__(self, variable: Variable, default: Any = None, name: str | None = None, mutable: bool = False,
+                 strict: bool = False, allow_downcast: bool | None = None, implicit: bool | None = None,
+                 borrow: bool | None = None) -> None:
+        super().__init__(variable, name=name, value=default, mutable=mutable, strict=strict, allow_downcast=allow_downcast,
+                         implicit=implicit, borrow=borrow)
 
 
 @dataclass(eq=False)
@@ -59,8 +76,9 @@ class Out:
 
 
 def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None = None, updates: Any = None,
-             givens: Any = None, no_default_updates: Any = False, name: str | None = None,
-             allow_input_downcast: bool | None = None, on_unused_input: str | None = None) -> Function:
+             givens: Any = None, no_default_updates: Any = False, accept_inplace: bool = False, name: str | None = None,
+             rebuild_strict: bool = True, allow_input_downcast: bool | None = None, profile: Any = None,
+             on_unused_input: str | None = None) -> Function:
     """Compile a function.
 
     Parameters
@@ -76,8 +94,14 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
         Variables of the graph and what stands in for them.
     no_default_updates : bool or list of SharedVariable
         Leave out ``default_update`` of all, or of those, shared variables.
+    accept_inplace : bool
+        Accepted for Theano's sake: graphs hold no operations in place.
     name : str, optional
+    rebuild_strict : bool
+        False: what stands in for a variable in `givens` may have another type; the graph's types follow.
     allow_input_downcast : bool, optional
+    profile : optional
+        Accepted for Theano's sake.
     on_unused_input : {'raise', 'warn', 'ignore'}, optional
 
     Returns
@@ -102,7 +126,7 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
     ins, inner = _leaves_for(ins)
     arguments = [_argument(i, allow_input_downcast) for i in ins]
     used = inputs_of(outs + [u for _, u in pairs] + [i.update for i in ins if i.update is not None])
-    replace = inner | _replacements(givens, ins)
+    replace = inner | _replacements(givens, ins, rebuild_strict)
     for i, a in zip(ins, arguments, strict=True):
         if a.state is not None:
             replace[i.variable] = a.state
@@ -134,7 +158,7 @@ def _leaves_for(ins: Sequence[In]) -> tuple[list[In], dict[Variable, Variable]]:
 
 
 def _argument(i: In, downcast: bool | None) -> Input:
-    v, name = i.variable, i.name or i.variable.name
+    v, name = i.variable, i.name or (i.variable.name if i.autoname else None)
     default = None
     if i.value is not None:
         value = i.value.get_value() if isinstance(i.value, SharedVariable) else i.value
@@ -163,7 +187,7 @@ def _check_used(ins: Sequence[In], leaves: Sequence[Variable], how: str) -> None
         warnings.warn(text, stacklevel=3)
 
 
-def _replacements(givens: Any, ins: Sequence[In]) -> dict[Variable, Variable]:
+def _replacements(givens: Any, ins: Sequence[In], strict: bool) -> dict[Variable, Variable]:
     replace: dict[Variable, Variable] = {}
     for key, value in _pairs(givens):
         if not isinstance(key, Variable):
@@ -172,7 +196,7 @@ def _replacements(givens: Any, ins: Sequence[In]) -> dict[Variable, Variable]:
             raise errors.GraphError(errors.message("function", f"{key} is an input and can't be replaced by givens", (),
                                                    caller()))
         new = value if isinstance(value, Variable) else shared(key.type.filter(value))
-        if new.dtype != key.dtype or new.ndim != key.ndim:
+        if strict and (new.dtype != key.dtype or new.ndim != key.ndim):
             raise errors.GraphError(errors.message(
                 "function", "givens: the replacement has another type", (describe(key), describe(new)), caller(),
                 f"bring it to {key.type}, with .astype({key.dtype!r}) for the dtype"))

@@ -48,6 +48,11 @@ def standing_for(loc: SourceLoc | None) -> Iterator[None]:
         _standing.reset(token)
 
 
+def rewriting() -> bool:
+    """Whether what is made now stands for something else that a user made."""
+    return _standing.get() is not None
+
+
 def caller() -> SourceLoc | None:
     """Return the innermost frame outside this package (and outside ``lasagne_like``)."""
     standing = _standing.get()

@@ -1,6 +1,7 @@
 """``function``: from symbolic inputs and outputs to a callable."""
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 from symbolic import errors
 from symbolic.compiled import Function, make
 from symbolic.config import config
-from symbolic.graph import Constant, Variable, as_tensor_variable, clone_replace, describe, inputs_of
+from symbolic.graph import Constant, Variable, ancestors, as_tensor_variable, clone_replace, describe, inputs_of
 from symbolic.mode import Mode, as_mode
 from symbolic.shared import Container, SharedVariable, shared
 from symbolic.source import caller
@@ -122,9 +123,10 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
     _check_inputs(ins)
     structure, outs = _outputs(outputs)
     pairs = _updates(updates)
+    ins, inner = _leaves_for(ins)
     arguments = [_argument(i, allow_input_downcast) for i in ins]
     used = inputs_of(outs + [u for _, u in pairs] + [i.update for i in ins if i.update is not None])
-    replace = _replacements(givens, ins, rebuild_strict)
+    replace = inner | _replacements(givens, ins, rebuild_strict)
     for i, a in zip(ins, arguments, strict=True):
         if a.state is not None:
             replace[i.variable] = a.state
@@ -145,6 +147,14 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
     label = name or (f"{loc.file.rsplit('/', 1)[-1]}:{loc.line}" if loc else "function")
     new_values = [(s, r) for (s, _), r in zip(pairs, roots[len(outs):], strict=True)]
     return make(Spec(arguments, _distinct(shareds), roots[:len(outs)], new_values, structure, chosen, label, loc))
+
+
+def _leaves_for(ins: Sequence[In]) -> tuple[list[In], dict[Variable, Variable]]:
+    """Return inputs, with a leaf in the place of each that is computed in the graph, and what each stands for."""
+    inner = {i.variable: i.variable.type(i.variable.name) for i in ins if i.variable.owner is not None}  # type: ignore[operator]
+    for v, leaf in inner.items():
+        leaf.loc = v.loc
+    return [dataclasses.replace(i, variable=inner.get(i.variable, i.variable)) for i in ins], inner
 
 
 def _argument(i: In, downcast: bool | None) -> Input:
@@ -191,6 +201,13 @@ def _replacements(givens: Any, ins: Sequence[In], strict: bool) -> dict[Variable
                 "function", "givens: the replacement has another type", (describe(key), describe(new)), caller(),
                 f"bring it to {key.type}, with .astype({key.dtype!r}) for the dtype"))
         replace[key] = new
+    for key, new in replace.items():
+        chained = [v for v in ancestors([new]) if v in replace and v is not key]
+        if chained:
+            raise errors.GraphError(errors.message(
+                "function", f"givens: what stands for {key} uses {chained[0]}, which givens replaces as well",
+                (describe(key), describe(chained[0])), new.loc or caller(),
+                "replacements aren't replaced again: write out what is meant, or replace in two steps with symbolic.clone"))
     return replace
 
 
@@ -278,12 +295,24 @@ def _updates(updates: Any) -> list[tuple[SharedVariable, Variable]]:
                               f"{hint or 'the new value must fit ' + str(key.type)}") from None
         fits = all(n is None or n == m for n, m in zip(key.type.shape, new.type.shape, strict=False))
         if new.dtype != key.dtype or new.ndim != key.ndim or not fits:
-            how = f".astype({key.dtype!r}) changes the dtype" if new.dtype != key.dtype else "the number of axes must stay"
+            how = _how_to_fit(key, new)
             raise errors.UpdateError(errors.message(
                 "function", f"the update of {describe(key)} has type {new.type}", (), new.loc or key.loc or caller(),
                 f"bring it to {key.type}: {how}"))
         out.append((key, new))
     return out
+
+
+def _how_to_fit(key: Variable, new: Variable) -> str:
+    if new.dtype != key.dtype:
+        return f".astype({key.dtype!r}) changes the dtype"
+    if new.ndim != key.ndim:
+        return "the number of axes must stay"
+    a, n = next((a, n) for a, n in enumerate(key.type.shape) if n is not None and n != new.type.shape[a])
+    if new.type.shape[a] is not None:
+        return f"axis {a} must have extent {n}, not {new.type.shape[a]}"
+    return (f"axis {a} must be known to have extent {n}: T.specify_shape states it"
+            + (", or T.addbroadcast; or make the shared variable with broadcastable=False there" if n == 1 else ""))
 
 
 def _default_updates(roots: Sequence[Variable], pairs: Sequence[tuple[SharedVariable, Variable]], without: Any,

@@ -59,7 +59,8 @@ class Out:
 
 def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None = None, updates: Any = None,
              givens: Any = None, no_default_updates: Any = False, name: str | None = None,
-             allow_input_downcast: bool | None = None, on_unused_input: str | None = None) -> Function:
+             allow_input_downcast: bool | None = None, on_unused_input: str | None = None, accept_inplace: bool = False,
+             rebuild_strict: bool = True, profile: Any = None) -> Function:
     """Compile a function.
 
     Parameters
@@ -78,6 +79,10 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
     name : str, optional
     allow_input_downcast : bool, optional
     on_unused_input : {'raise', 'warn', 'ignore'}, optional
+    rebuild_strict : bool
+        Refuse `givens` of another dtype or rank than what they stand for; else types are inferred anew.
+    accept_inplace, profile
+        Accepted for Theano's sake: graphs are never changed in place.
 
     Returns
     -------
@@ -100,7 +105,7 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
     pairs = _updates(updates)
     arguments = [_argument(i, allow_input_downcast) for i in ins]
     used = inputs_of(outs + [u for _, u in pairs] + [i.update for i in ins if i.update is not None])
-    replace = _replacements(givens, ins)
+    replace = _replacements(givens, ins, rebuild_strict)
     for i, a in zip(ins, arguments, strict=True):
         if a.state is not None:
             replace[i.variable] = a.state
@@ -153,7 +158,7 @@ def _check_used(ins: Sequence[In], leaves: Sequence[Variable], how: str) -> None
         warnings.warn(text, stacklevel=3)
 
 
-def _replacements(givens: Any, ins: Sequence[In]) -> dict[Variable, Variable]:
+def _replacements(givens: Any, ins: Sequence[In], strict: bool) -> dict[Variable, Variable]:
     replace: dict[Variable, Variable] = {}
     for key, value in _pairs(givens):
         if not isinstance(key, Variable):
@@ -162,7 +167,7 @@ def _replacements(givens: Any, ins: Sequence[In]) -> dict[Variable, Variable]:
             raise errors.GraphError(errors.message("function", f"{key} is an input and can't be replaced by givens", (),
                                                    caller()))
         new = value if isinstance(value, Variable) else shared(key.type.filter(value))
-        if new.dtype != key.dtype or new.ndim != key.ndim:
+        if strict and (new.dtype != key.dtype or new.ndim != key.ndim):
             raise errors.GraphError(errors.message(
                 "function", "givens: the replacement has another type", (describe(key), describe(new)), caller(),
                 f"bring it to {key.type}, with .astype({key.dtype!r}) for the dtype"))
@@ -277,3 +282,48 @@ def _default_updates(roots: Sequence[Variable], pairs: Sequence[tuple[SharedVari
         found.update(zip(read, values, strict=True))
         new = values
     return list(found.items())
+
+
+def _eval(self: Variable, inputs_to_values: dict[Any, Any] | None = None) -> Any:
+    """Return the value of this variable.
+
+    Parameters
+    ----------
+    inputs_to_values : dict from Variable to array_like, optional
+        Values of the inputs it depends on.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    MissingInputError
+        If an input has no value.
+
+    Notes
+    -----
+    The function that computes it is kept for the next time with the same inputs.
+
+    Examples
+    --------
+    >>> import symbolic.tensor as T
+    >>> x = T.dscalar("x")
+    >>> (2 * x).eval({x: 3.0})
+    array(6.)
+    """
+    given = dict(inputs_to_values or {})
+    names = {v.name: v for v in inputs_of([self]) if v.name is not None} if any(isinstance(k, str) for k in given) else {}
+    try:
+        pairs = [(names[k] if isinstance(k, str) else k, value) for k, value in given.items()]
+    except KeyError as error:
+        raise errors.MissingInputError(f"eval: there is no input called {error}; there are {', '.join(map(str, names))}"
+                                       ) from None
+    kept = self.tag.__dict__.setdefault("_fn_cache", {})
+    key = tuple(v for v, _ in pairs)
+    if key not in kept:
+        kept[key] = function(list(key), self)
+    return kept[key](*(value for _, value in pairs))
+
+
+Variable.eval = _eval  # type: ignore[attr-defined]

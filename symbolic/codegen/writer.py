@@ -445,7 +445,7 @@ class Writer:
         """Call the function of a template; what it takes of scratch memory is given back."""
         assert d.template is not None
         used, t = self._results(d), d.template
-        key = (t.name, t.fields)
+        key = (t.name, t.fields, t.text)
         if key not in self.unit.templates:
             self.unit.templates[key] = f"{t.name}_{len(self.unit.templates) + 1}"
             self.unit.loops.append(self.unit.write_template(t, self.unit.templates[key]))

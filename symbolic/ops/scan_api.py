@@ -7,6 +7,7 @@ from typing import Any
 
 from symbolic import errors
 from symbolic.branch import literal
+from symbolic.config import config
 from symbolic.graph import Constant, Variable, as_tensor_variable, clone_replace, constant, describe, toposort
 from symbolic.loop import element
 from symbolic.ops.elementwise import cast_to
@@ -15,7 +16,7 @@ from symbolic.ops.functions import minimum
 from symbolic.ops.index import getitem
 from symbolic.ops.scan import Scan
 from symbolic.ops.scan_random import advance, drawn
-from symbolic.shared import SharedVariable, now
+from symbolic.shared import OrderedUpdates, SharedVariable, now
 from symbolic.source import caller
 from symbolic.types import is_discrete, promote
 
@@ -88,7 +89,7 @@ class Step:
         inner = {v: Variable(v.type, name=v.name, loc=v.loc) for v in outer}
         op = Scan([*self.before, *self.places, *inner.values()], clone_replace(outputs, inner), len(self.before),
                   len(self.places), self.condition is not None, reverse, truncate, label, repeat)
-        made = op.make_node(n, *self.start, *self.sequences, *outer).outputs
+        made = op(n, *self.start, *self.sequences, *outer, return_list=True)
         end = len(self.before)
         traces = list(made[end:end + len(self.traced)])
         if self.condition is not None:
@@ -284,7 +285,7 @@ def scan(fn: Callable[..., Any], sequences: Any = None, outputs_info: Any = None
     traces, _, updates = scanned(fn, sequences, outputs_info, non_sequences, n_steps, truncate_gradient, go_backwards, name,
                                  strict)
     shown: Any = traces[0] if len(traces) == 1 and not return_list else traces
-    return (shown if traces or return_list else None), updates
+    return (shown if traces or return_list else None), OrderedUpdates(updates)
 
 
 def scanned(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequences: Any, n_steps: Any,
@@ -370,6 +371,7 @@ def _sequences(given: Any, backwards: bool) -> tuple[list[Variable], list[Variab
             xs.append(getitem(part, slice(None, None, -1)) if backwards else part)
             suffix = "t" if not tap else f"t{tap:+d}"
             places.append(Variable(element(x.type), name=f"{x.name}[{suffix}]" if x.name else None, loc=x.loc))
+            _give_test_value(places[-1], xs[-1], 0)
     return places, xs, lengths
 
 
@@ -411,7 +413,22 @@ def _outputs_info(given: Any) -> list[_Output]:
 def _state(initial: Variable | None, depth: int, j: int, k: int) -> Variable:
     assert initial is not None
     type = initial.type if depth == 1 else element(initial.type)
-    return Variable(type, name=f"{initial.name or f'output {k}'}[t-{depth - j}]", loc=initial.loc)
+    place = Variable(type, name=f"{initial.name or f'output {k}'}[t-{depth - j}]", loc=initial.loc)
+    _give_test_value(place, initial, None if depth == 1 else j)
+    return place
+
+
+def _give_test_value(place: Variable, outer: Variable, index: int | None) -> None:
+    """Let a step be tried, as it is built, on what its first iteration will get."""
+    if config.compute_test_value == "off":
+        return
+    whole = getattr(outer, "data", None)
+    if isinstance(outer, SharedVariable):
+        whole = outer.get_value(borrow=True)
+    elif outer._tag is not None and hasattr(outer._tag, "test_value"):
+        whole = outer._tag.test_value
+    if whole is not None and (index is None or len(whole) > index):
+        place.tag.test_value = whole if index is None else whole[index]
 
 
 def _is_updates(x: Any) -> bool:

@@ -57,7 +57,7 @@ def MonitorMode(pre_func: Callable[..., Any] | None = None, post_func: Callable[
         Called with the number of the application within the call, the Apply, and a :class:`Thunk` with the values in
         ``fn.inputs`` and ``fn.outputs``, each in a list: ``fn.outputs[0][0]`` is an array.
     optimizer, linker : str, optional
-        Theano's; whatever they are, the interpreter computes op by op what the user wrote.
+        Theano's; whatever they are, the interpreter computes op by op what the user wrote, in its stable form.
 
     Examples
     --------
@@ -66,10 +66,10 @@ def MonitorMode(pre_func: Callable[..., Any] | None = None, post_func: Callable[
     ...     if any(np.isnan(output[0]).any() for output in fn.outputs):
     ...         print("nan from", node)
     >>> x = T.dscalar("x")
-    >>> f = symbolic.function([x], T.log(x) * x, mode=MonitorMode(post_func=detect_nan))
+    >>> f = symbolic.function([x], T.sqrt(x) + 1, mode=MonitorMode(post_func=detect_nan))
     >>> _ = f(-1.0)
-    nan from log(x)
-    nan from mul(log, x)
+    nan from sqrt(x)
+    nan from add(sqrt, 1.0)
     """
     return _watching(optimizer, linker, _Callbacks(pre_func, post_func))
 
@@ -150,8 +150,9 @@ def NanGuardMode(nan_is_error: bool | None = None, inf_is_error: bool | None = N
 
     Notes
     -----
-    The graph as the user wrote it is computed, op by op and inside of loops, so nothing is hidden by a rewrite;
-    ``config.nan_guard_action`` says whether to raise, to warn, or to stop in the debugger.
+    The graph as the user wrote it, in its stable form (``log(1 + exp(x))`` is softplus), is computed op by op and inside of
+    loops; no other rewrite hides anything. ``config.nan_guard_action`` says whether to raise, to warn, or to stop in the
+    debugger.
 
     Raises
     ------

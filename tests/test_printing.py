@@ -176,15 +176,16 @@ def test_networkx():
     assert twice.number_of_edges() == 3
 
 
-def test_long_graphs_in_every_printer():
+@pytest.mark.parametrize("n", [20_000, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_long_graphs_in_every_printer(n):
     y = x
-    for k in range(100_000):
+    for k in range(n):
         y = T.tanh(y) if k % 2 else y * 1.5
     y.name = None
-    assert shown(y).count("\n") > 100_000 and len(shown(y)) < 60_000_000
-    assert len(pp(y)) < 30_000_000 and len(min_informative_str(y)) < 60_000_000
-    assert dot_text(y).count("->") >= 100_000 and str(y)
-    assert as_networkx(y).number_of_nodes() > 200_000
+    assert shown(y).count("\n") > n and len(shown(y)) < 600 * n
+    assert len(pp(y)) < 300 * n and len(min_informative_str(y)) < 600 * n
+    assert dot_text(y).count("->") >= n and str(y)
+    assert as_networkx(y).number_of_nodes() > 2 * n
 
 
 # ------------------------------------------------------------------------------------------------ ops that watch
@@ -356,3 +357,46 @@ def test_what_nan_guard_looks_for_and_does():
 def test_debug_mode_is_check():
     assert DebugMode().name == "CHECK" and DebugMode(optimizer="fast_compile").require == ("fast_compile",)
     np.testing.assert_array_equal(symbolic.function([x], x * 2, mode="DebugMode")([1.0]), [2.0])
+
+
+# ------------------------------------------------------------------------------------------------ explain
+
+
+def test_explain_says_what_was_made_of_a_function():
+    rng = np.random.default_rng(0)
+    U = symbolic.shared(rng.normal(size=(4, 3)), "U")
+    c = symbolic.shared(np.zeros(3), "c")
+    m = T.dmatrix("m")
+    h = T.tanh(T.dot(m, U) + c)
+    cost = T.sqr(h).sum()
+    gU, gc = T.grad(cost, [U, c])
+    f = symbolic.function([m], [cost, m, h, h], updates=[(U, U - 0.1 * gU), (c, c - 0.1 * gc)], name="step")
+    text = symbolic.explain(f)
+    assert text.startswith("step: ") and "dot: a product by BLAS" in text and "fused, one pass" in text
+    assert "h = T.tanh(T.dot(m, U) + c)" in text and "[gradient of test_printing.py:" in text
+    assert "output 1: copied, because it is an input" in text and "output 3: copied, because the same value is another" in text
+    assert "U: written over the old value" in text and "is stored: " in text and "rewrites: " in text
+
+
+@pytest.mark.parametrize(("update", "why"), [
+    (lambda s: s * 2, "written over the old value"), (lambda s: s[::-1] * 2, "read at other elements"),
+    (lambda s: T.dot(np.ones((3, 3)), s), "can't write over"), (lambda s: x * 2, "doesn't read the old value|shape isn't known"),
+])
+def test_explain_says_why_an_update_is_not_in_place(update, why):
+    s = symbolic.shared(np.arange(3.0), "s")
+    text = symbolic.explain(symbolic.function([x], x.sum(), updates=[(s, update(s))]))
+    line = next(line for line in text.splitlines() if line.startswith("  s: "))
+    assert re.search(why, line), line
+
+
+def test_explain_of_loops_python_and_the_interpreter():
+    double = symbolic.as_op([T.dvector], [T.dvector])(lambda a: a * 2)
+    e, _ = symbolic.scan(lambda a, s: T.tanh(a + s * T.exp(W).sum()), sequences=double(x), outputs_info=T.constant(0.0),
+                         name="rnn")
+    f = symbolic.function([x, W], e[-1])
+    text = symbolic.explain(f)
+    assert "loops:\n  rnn (test_printing.py:" in text and "a native loop" in text and "Python code: the GIL" in text
+    text = symbolic.explain(symbolic.function([x], double(x), mode="FAST_COMPILE"))
+    assert "interpreted: NumPy" in text and "Python code: " in text
+    with pytest.raises(TypeError, match="explain needs a compiled function"):
+        symbolic.explain(x)

@@ -212,12 +212,6 @@ def clone_get_equiv(inputs: Sequence[Variable], outputs: Sequence[Variable], cop
     return table
 
 
-def same_value(a: Variable, b: Variable) -> bool:
-    """Whether two variables are constants of equal dtype, shape and bytes."""
-    return (isinstance(a, Constant) and isinstance(b, Constant) and a.type == b.type
-            and np.asarray(a.data).tobytes() == np.asarray(b.data).tobytes())
-
-
 def equal_computations(xs: Sequence[Variable], ys: Sequence[Variable], in_xs: Sequence[Variable] | None = None,
                        in_ys: Sequence[Variable] | None = None) -> bool:
     """Whether two lists of variables are computed in the same way: by equal ops, from the same leaves.
@@ -236,31 +230,30 @@ def equal_computations(xs: Sequence[Variable], ys: Sequence[Variable], in_xs: Se
     (True, False, True)
     """
     left, right = list(in_xs or ()), list(in_ys or ())
-    if len(xs) != len(ys) or len(left) != len(right):
+    if len(xs) != len(ys) or len(left) != len(right) or any(a.type != b.type for a, b in zip(left, right, strict=True)):
         return False
-    paired = dict(zip(left, right, strict=True))
-    if any(a.type != b.type for a, b in paired.items()):
-        return False
-    taken = set(right)
-    stack: list[tuple[Variable, Variable]] = list(zip(xs, ys, strict=True))
-    while stack:
-        a, b = stack.pop()
-        if a in paired:
-            if paired[a] is not b:
-                return False
-            continue
-        if a is b and not paired:
-            continue
-        if a.owner is None or b.owner is None:
-            if (a is not b and not same_value(a, b)) or b in taken:
-                return False
-            continue
-        m, n = a.owner, b.owner
-        if m.op != n.op or a.index != b.index or len(m.inputs) != len(n.inputs) or a.type != b.type:
-            return False
-        paired.update(zip(m.outputs, n.outputs, strict=True))
-        stack.extend(zip(m.inputs, n.inputs, strict=True))
-    return True
+    numbers: dict[Any, int] = {}
+    return _numbered(xs, left, numbers) == _numbered(ys, right, numbers)
+
+
+def _numbered(outputs: Sequence[Variable], leaves: Sequence[Variable], numbers: dict[Any, int]) -> list[int]:
+    """Return numbers of what variables compute, equal ones having one."""
+    known: dict[Variable, int] = {}
+    for k, v in enumerate(leaves):
+        known.setdefault(v, numbers.setdefault(("leaf", k), len(numbers)))
+
+    def number(v: Variable) -> int:
+        if v not in known:
+            constant = isinstance(v, Constant)
+            key = ("constant", v.type, np.asarray(v.data).tobytes()) if constant else v  # type: ignore[attr-defined]
+            known[v] = numbers.setdefault(key, len(numbers))
+        return known[v]
+
+    for n in toposort(outputs, stop=known):
+        key = (n.op, tuple(number(v) for v in n.inputs), tuple(o.type for o in n.outputs))
+        for o in n.outputs:
+            known.setdefault(o, numbers.setdefault((key, o.index), len(numbers)))
+    return [number(v) for v in outputs]
 
 
 def is_same_graph(var1: Variable, var2: Variable, givens: Any = None, debug: bool = False) -> bool:

@@ -61,8 +61,9 @@ def explain(f: Function) -> str:
         lines.append("interpreted: NumPy computes each application by itself, so nothing is fused, hoisted or in place "
                      f"(mode {f.spec.mode.name!r}; see the warning if there is no C compiler)")
         return "\n".join([*lines, *_python_steps(graph)])
-    lowering = Lowering(graph, infer(graph))
-    fusion = Fusion(lowering, infer(graph).guards)
+    extents = infer(graph)
+    lowering = Lowering(graph, extents)
+    fusion = Fusion(lowering, extents.guards)
     lines += [*_rules(before, f), *_steps(fusion), *_stored(fusion, lowering), *_hoisted(before, graph)]
     return "\n".join([*lines, *_memory(f, fusion, lowering)])
 

@@ -23,6 +23,7 @@ from symbolic.scalar import Expr, const
 from symbolic.scalar import toposort as expr_toposort
 from symbolic.template import Template
 
+
 @dataclass(frozen=True)
 class Failure:
     """What a positive return code of the program means."""

@@ -21,7 +21,7 @@ from symbolic.shared import SharedVariable, shared
 from symbolic.types import TensorType
 
 #: Names that take longer to import than most programs need them, and where they are.
-_LATER = {"OrderedUpdates": "symbolic.shared", "Param": "symbolic.theano.legacy", "Print": "symbolic.printing",
+_LATER = {"OrderedUpdates": "symbolic.shared", "Param": "symbolic.function", "Print": "symbolic.printing",
           "Type": "symbolic.gof.type", "_asarray": "symbolic.misc.safe_asarray", "change_flags": "symbolic.config",
           "clone": "symbolic.gof.graph:clone_with", "debugprint": "symbolic.printing", "dot": "symbolic.tensor",
           "explain": "symbolic.printing", "function_dump": "symbolic.theano.legacy", "generic": "symbolic.gof.type",

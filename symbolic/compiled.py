@@ -47,9 +47,14 @@ class Function:
 
     Calling it takes the inputs by position or name and returns the outputs in the structure they were given in, as
     new arrays. Calls from several threads are safe, and run at once where native code runs.
+
+    ``f(..., output_subset=[...])`` computes only these outputs, by position, or by key where they are a dict, and all
+    updates. ``f.trust_input = True`` is accepted for Theano's sake: arguments are checked in native code, in some ten ns.
     """
 
     spec: Spec
+    parts: dict[tuple[int, ...], Function]
+    trust_input: bool
     __slots__ = ()
 
     if TYPE_CHECKING:  # native functions have it from the entry extension
@@ -57,9 +62,16 @@ class Function:
 
     # ---- arguments ----
 
-    def _bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-        """Return the arguments of a call in order, with defaults; a state that was given is set."""
+    def _bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """Return the arguments of a call in order, with defaults; a state that was given is set.
+
+        With `output_subset`, what is to be called instead.
+        """
         spec = self.spec
+        if "output_subset" in kwargs and not any(i.name == "output_subset" for i in spec.inputs):
+            rest = {name: value for name, value in kwargs.items() if name != "output_subset"}
+            part = self._part(kwargs["output_subset"])
+            return partial(part, *args, **rest)
         given = dict(zip(range(len(spec.inputs)), args, strict=False))
         if len(args) > len(spec.inputs):
             raise TypeError(f"{spec.name}: takes {len(spec.inputs)} inputs, got {len(args)}")
@@ -86,6 +98,21 @@ class Function:
         for state, value in states:
             state.set_value(value)
         return tuple(out)
+
+    def _part(self, wanted: Any) -> Function:
+        """Return the function of some outputs, with all updates; made when it is first asked for."""
+        spec = self.spec
+        named = isinstance(spec.structure, list) and bool(spec.structure)
+        keys: list[Any] = spec.structure if named else list(range(len(spec.outputs)))
+        if isinstance(wanted, (str, int)) or not all(w in keys for w in wanted):
+            raise ValueError(f"{spec.name}: output_subset must be a list of outputs, which are {keys}, got {wanted!r}")
+        places = tuple(keys.index(w) for w in wanted)
+        with _compiling:
+            if places not in self.parts:
+                structure = [keys[p] for p in places] if named else ()
+                self.parts[places] = make(Spec(spec.inputs, spec.shareds, [spec.outputs[p] for p in places], spec.updates,
+                                               structure, spec.mode, spec.name, spec.loc))
+            return self.parts[places]
 
     def _filtered(self, k: int, i: Input, value: Any) -> np.ndarray:
         """Return `value` as an array of the input's type that native code can read."""
@@ -293,6 +320,7 @@ class _Native(Function):
 
     def _set_up(self, spec: Spec, compiler: Compiler, program: _Program) -> None:
         self.spec, self.compiler, self.program, self.variants, self.fallback = spec, compiler, program, {}, None
+        self.parts, self.trust_input = {}, False
 
     def _convert(self, k: int, value: Any) -> np.ndarray:
         arguments = self.spec.arguments
@@ -372,14 +400,17 @@ class InterpretedFunction(Function):
     """A function that NumPy computes, op by op: ``mode="FAST_COMPILE"``, and machines without a compiler."""
 
     def __init__(self, spec: Spec) -> None:
-        self.spec = spec
+        self.spec, self.parts, self.trust_input = spec, {}, False
         self.roots = stable_roots(spec)
         infer(capture(spec.leaves, self.roots))  # raises what is wrong whatever the inputs are
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function on values of its inputs, by position or by name."""
+        given = self._bind(args, kwargs)
+        if callable(given):
+            return given()
         with _interpreting:
-            results = self._results(self._arrays(self._bind(args, kwargs)))
+            results = self._results(self._arrays(given))
             for (s, _), new in zip(self.spec.updates, results[len(self.spec.outputs):], strict=True):
                 s.container.value = new
         return self._pack(results[:len(self.spec.outputs)])
@@ -446,6 +477,9 @@ def _check_error(node: Apply, got: np.ndarray, want: np.ndarray) -> Exception:
 
 def make(spec: Spec) -> Function:
     """Compile `spec`, in the interpreter where there is no compiler."""
+    if config.warn_float64 != "ignore":  # what the user built has been looked at; what rewrites make isn't theirs
+        with config.change_flags(warn_float64="ignore"):
+            return make(spec)
     compiler = find_compiler() if spec.mode.name != "FAST_COMPILE" else None
     if compiler is None:
         if spec.mode.name != "FAST_COMPILE":

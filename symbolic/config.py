@@ -165,6 +165,10 @@ class Config:
         "What `function` does about an input that nothing uses.")
     allow_input_downcast: bool | None = setting(None, choice(None, True, False),
         "Whether a call may lose precision in converting its arguments; None: only Python floats to floatX.")
+    cast_policy: str = setting("custom", choice("custom", "numpy+floatX", "floatX"),
+        "How operands of different dtypes meet. custom: as NumPy's arrays do, int32 with float32 gives float64; numpy+floatX: a "
+        "float64 that no operand is becomes floatX; floatX: integers take the float's dtype beside it, and floatX where there "
+        "is none.")
     warn_float64: str = setting("ignore", choice("ignore", "warn", "raise"),
         "What happens when a float64 variable is made, to find the line where a float32 model is widened.")
     exception_verbosity: str = setting("low", choice("low", "high"),
@@ -191,7 +195,7 @@ class Config:
     dump: str | None = setting(None, PATH_OR_NONE, "Directory that receives the text of every stage of compilation.")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in WITHOUT_EFFECT:
+        if name in WITHOUT_EFFECT and name not in _fields:
             _kept[name] = value
             return
         name = RENAMED.get(name, name)
@@ -230,7 +234,7 @@ class Config:
         'float16'
         """
         return _changed({RENAMED.get(name, name): checked(RENAMED.get(name, name), value) for name, value in flags.items()
-                         if name not in WITHOUT_EFFECT})
+                         if name not in WITHOUT_EFFECT or name in _fields})
 
     def num_threads(self) -> int:
         """Return `threads`, with 0 resolved to the cores this process may use, or fewer if OMP_NUM_THREADS says so."""

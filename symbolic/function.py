@@ -33,20 +33,37 @@ class In:
         New value after each call, so the input has a state, which starts at `value`. Such inputs come last.
     mutable, borrow : bool
         Accepted for Theano's sake: arguments are never written to, and never kept.
-    allow_downcast : bool or None
-        Overrides ``allow_input_downcast`` for this input.
     strict : bool
         Accept only an ndarray of exactly this dtype.
+    allow_downcast : bool or None
+        Overrides ``allow_input_downcast`` for this input.
+    autoname : bool
+        Take the variable's name where `name` isn't given.
+    implicit, shared
+        Accepted for Theano's sake; they said how Theano had come by an input.
     """
 
     variable: Variable
     name: str | None = None
     value: Any = None
     update: Any = None
-    mutable: bool = False
+    mutable: bool | None = None
     strict: bool = False
-    borrow: bool = False
     allow_downcast: bool | None = None
+    autoname: bool = True
+    implicit: bool | None = None
+    borrow: bool | None = None
+    shared: bool = False
+
+
+class Param(In):
+    """Theano's old spelling of :class:`In`, with `default` for `value`."""
+
+    def __init__(self, variable: Variable, default: Any = None, name: str | None = None, mutable: bool = False,
+                 strict: bool = False, allow_downcast: bool | None = None, implicit: bool | None = None,
+                 borrow: bool | None = None) -> None:
+        super().__init__(variable, name=name, value=default, mutable=mutable, strict=strict, allow_downcast=allow_downcast,
+                         implicit=implicit, borrow=borrow)
 
 
 @dataclass(eq=False)
@@ -58,9 +75,9 @@ class Out:
 
 
 def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None = None, updates: Any = None,
-             givens: Any = None, no_default_updates: Any = False, name: str | None = None,
-             allow_input_downcast: bool | None = None, on_unused_input: str | None = None, accept_inplace: bool = False,
-             rebuild_strict: bool = True, profile: Any = None) -> Function:
+             givens: Any = None, no_default_updates: Any = False, accept_inplace: bool = False, name: str | None = None,
+             rebuild_strict: bool = True, allow_input_downcast: bool | None = None, profile: Any = None,
+             on_unused_input: str | None = None) -> Function:
     """Compile a function.
 
     Parameters
@@ -76,13 +93,15 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
         Variables of the graph and what stands in for them.
     no_default_updates : bool or list of SharedVariable
         Leave out ``default_update`` of all, or of those, shared variables.
+    accept_inplace : bool
+        Accepted for Theano's sake: graphs hold no operations in place.
     name : str, optional
-    allow_input_downcast : bool, optional
-    on_unused_input : {'raise', 'warn', 'ignore'}, optional
     rebuild_strict : bool
-        Refuse `givens` of another dtype or rank than what they stand for; else types are inferred anew.
-    accept_inplace, profile
-        Accepted for Theano's sake: graphs are never changed in place.
+        False: what stands in for a variable in `givens` may have another type; the graph's types follow.
+    allow_input_downcast : bool, optional
+    profile : optional
+        Accepted for Theano's sake.
+    on_unused_input : {'raise', 'warn', 'ignore'}, optional
 
     Returns
     -------
@@ -129,7 +148,7 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
 
 
 def _argument(i: In, downcast: bool | None) -> Input:
-    v, name = i.variable, i.name or i.variable.name
+    v, name = i.variable, i.name or (i.variable.name if i.autoname else None)
     default = None
     if i.value is not None:
         value = i.value.get_value() if isinstance(i.value, SharedVariable) else i.value

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import types as pytypes
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from symbolic import errors
 from symbolic.config import config
 from symbolic.scalar import Check, IndexLambda, Scatter
-from symbolic.source import SourceLoc, caller
+from symbolic.source import SourceLoc, caller, rewriting
 from symbolic.types import TensorType, is_masked, promote, weak_dtype
 
 
@@ -384,7 +385,11 @@ class Op:
             types = self.infer_type(*(v.type for v in variables))
         except errors.SymbolicError as error:
             raise located(error, self, variables) from None
-        return Apply(self, variables, types, caller())
+        loc = caller()
+        if config.warn_float64 != "ignore":
+            widened(types, [v.type for v in variables if not isinstance(v, Constant)], self.name, loc,
+                    [describe(v) for v in variables])
+        return Apply(self, variables, types, loc)
 
     def __call__(self, *inputs: Any, return_list: bool = False, **kwargs: Any) -> Any:
         """Apply to `inputs`; return the output, or the list of outputs (in any case with `return_list`)."""
@@ -404,6 +409,28 @@ ADAPT: list[Callable[[type[Op]], None]] = []
 
 #: Filled by `testvalues`: what computes an application on test values, while ``config.compute_test_value`` isn't 'off'.
 TEST_VALUES: list[Callable[[Apply], None]] = []
+
+
+def widened(made: Sequence[TensorType], given: Sequence[TensorType], what: str, loc: SourceLoc | None,
+            operands: Sequence[str] = ()) -> None:
+    """Say where float64 comes into a graph, as ``config.warn_float64`` asks; what a rewrite makes isn't looked at.
+
+    Raises
+    ------
+    DTypeError
+        If ``config.warn_float64`` is ``'raise'``.
+    """
+    wide = ("float64", "complex128")
+    if rewriting() or not any(t.dtype in wide for t in made) or any(t.dtype in wide for t in given):
+        return
+    text = errors.message(what, "makes float64", operands, loc, "cast with .astype('float32'); NumPy's scalars and arrays are "
+                          "float64 unless asked, and int32 or int64 with float32 gives float64 (see config.cast_policy)")
+    if config.warn_float64 == "raise":
+        raise errors.DTypeError(text)
+    if loc is None:
+        warnings.warn(text, stacklevel=2)
+    else:
+        warnings.warn_explicit(text, UserWarning, loc.file, loc.line)
 
 
 def describe(variable: Variable) -> str:
@@ -580,6 +607,8 @@ def clone_replace(outputs: Sequence[Variable], replace: dict[Variable, Variable]
 
 def _make_variable(self: TensorType, name: str | None = None) -> Variable:
     """Return a new variable of this type."""
+    if config.warn_float64 != "ignore":
+        widened([self], [], "a variable", caller())
     return Variable(self, name=name)
 
 

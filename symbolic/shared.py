@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
-from symbolic.graph import Variable
+from symbolic.config import config
+from symbolic.graph import Variable, widened
 from symbolic.source import caller
 from symbolic.types import TensorType, is_masked
 
@@ -164,6 +165,8 @@ def shared(value: Any, name: str | None = None, strict: bool = False, allow_down
     shape = tuple(broadcastable) if broadcastable is not None else (None,) * array.ndim
     made = TensorType(array.dtype.name, shape)
     made.filter(array)
+    if config.warn_float64 != "ignore":
+        widened([made], [], "shared", caller())
     return SharedVariable(made, Container(_owned(array, borrow)), name)
 
 

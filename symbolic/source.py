@@ -102,6 +102,11 @@ def gradient_of(loc: SourceLoc | None) -> Iterator[None]:
         _forward.reset(token)
 
 
+def rewriting() -> bool:
+    """Whether what is made now stands for something else that a user made."""
+    return _standing.get() is not None
+
+
 def caller() -> SourceLoc | None:
     """Return the innermost frame outside this package (and outside ``lasagne_like``)."""
     standing = _standing.get()

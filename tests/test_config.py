@@ -22,7 +22,7 @@ FROM_ENVIRONMENT = {
     "device": ("cuda1", "cuda1"),
     "on_unused_input": ("warn", "warn"),
     "allow_input_downcast": ("true", True),
-    "warn_float64": ("raise", "raise"),
+    "cast_policy": ("numpy+floatX", "numpy+floatX"), "warn_float64": ("raise", "raise"),
     "exception_verbosity": ("high", "high"),
     "compute_test_value": ("raise", "raise"),
     "print_test_value": ("true", True),
@@ -40,7 +40,7 @@ FROM_ENVIRONMENT = {
 }
 WRONG = {
     "floatX": "float23", "mode": "FAST", "device": "tpu", "on_unused_input": "shout",
-    "allow_input_downcast": "maybe", "warn_float64": 1, "exception_verbosity": "loud",
+    "allow_input_downcast": "maybe", "warn_float64": 1, "cast_policy": "c", "exception_verbosity": "loud",
     "compute_test_value": "yes", "print_test_value": "perhaps", "nan_guard_action": "stop",
     "cache_dir": "", "cache_max_size": "many", "cc": 3, "cflags": ["-g"],
     "optimizer_including": 1, "optimizer_excluding": 1, "optimizer_requiring": 1, "threads": -1,

@@ -13,13 +13,16 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
+from symbolic.config import config
 from symbolic.graph import Constant, Op, Variable, as_tensor_variable, constant
 from symbolic.scalar import Check, Expr, IndexLambda, axis, cast, const, dim, load
 from symbolic.types import (
     TensorType,
+    float_of,
     is_complex,
     is_discrete,
     is_integer,
+    meet,
     promote,
     real_of,
     to_float,
@@ -121,7 +124,12 @@ class Elementwise(Op):
         return type(self), (self.fn,)
 
     def make_node(self, *inputs: Any) -> Any:
-        return super().make_node(*weak_operands(inputs, 1 if self.row.kind == "switch" else 0))
+        operands = weak_operands(inputs, 1 if self.row.kind == "switch" else 0)
+        if self.row.kind == "float" and all(is_discrete(v.dtype) for v in operands):
+            to = config.floatX if self.fn == "true_div" else float_of(*(v.dtype for v in operands))
+            if to != to_float(promote(*(v.dtype for v in operands))):
+                operands = [_converted(v, to) for v in operands]
+        return super().make_node(*operands)
 
     def work_dtype(self, *types: TensorType) -> str:
         """Return the dtype in which operands meet."""
@@ -285,7 +293,24 @@ def weak_operands(inputs: Sequence[Any], skip: int = 0) -> list[Variable]:
     out: list[Variable] = []
     for value, variable in zip(inputs, found, strict=True):
         out.append(constant(value, dtype=weak_dtype(value, others)) if variable is None else variable)
-    return out
+    return [*out[:skip], *under_policy(out[skip:])]
+
+
+def under_policy(operands: Sequence[Variable]) -> list[Variable]:
+    """Return operands that are to meet, converted where ``config.cast_policy`` isn't NumPy's promotion."""
+    if config.cast_policy == "custom" or not operands:
+        return list(operands)
+    to = meet(*(v.dtype for v in operands))
+    return list(operands) if to == promote(*(v.dtype for v in operands)) else [_converted(v, to) for v in operands]
+
+
+def _converted(v: Variable, dtype: str) -> Variable:
+    """Return `v` in `dtype`: a graph's meaning doesn't depend on the policy under which it was built."""
+    if v.dtype == dtype:
+        return v
+    if isinstance(v, Constant):
+        return constant(v.data, dtype=dtype)
+    return cast_to(v, dtype)
 
 
 def _is_number(v: Any) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from symbolic import errors, graph
 from symbolic.graph import Apply, Constant, Op, Variable, as_tensor_variable, constant, describe
 from symbolic.ops.create import alloc
-from symbolic.ops.elementwise import cast_to, integer_operand
+from symbolic.ops.elementwise import cast_to, integer_operand, under_policy
 from symbolic.ops.extents import MakeVector, Pullback, Shape_i, SpecifyShape, as_extents, axis_of, extents
 from symbolic.ops.index import getitem, take
 from symbolic.ops.shape import dimshuffle, flatten, reshape, shape_padleft
@@ -105,7 +105,7 @@ def concatenate(tensor_list: Sequence[Any], axis: int = 0) -> Variable:
     >>> concatenate([np.zeros((2, 3)), np.zeros((2, 4))], axis=1).type.shape
     (2, 7)
     """
-    parts = [as_tensor_variable(t) for t in tensor_list]
+    parts = under_policy([as_tensor_variable(t) for t in tensor_list])
     if not parts:
         raise errors.ShapeError(errors.message("concatenate", "nothing to join", (), caller()))
     if parts[0].ndim == 0:
@@ -142,7 +142,7 @@ def stack(tensors: Any, *more: Any, axis: int = 0) -> Variable:
     if isinstance(tensors, (list, tuple)) and len(more) == 1 and isinstance(more[0], (int, np.integer)):
         axis, more = int(more[0]), ()
     given = [tensors, *more] if more or (isinstance(tensors, Variable) and tensors.ndim == 0) else list(tensors)
-    parts = [as_tensor_variable(t) for t in given]
+    parts = under_policy([as_tensor_variable(t) for t in given])
     if not parts:
         raise errors.ShapeError(errors.message("stack", "nothing to stack", (), caller()))
     a = axis_of(axis, parts[0].ndim + 1, "stack")

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from symbolic.config import config
-from symbolic.function import In
 from symbolic.graph import Apply, Op, Variable
 from symbolic.mode import MODES, Mode, as_mode
 from symbolic.monitor import Thunk
@@ -25,12 +24,6 @@ predefined_modes = {name: Mode(name) for name in MODES}
 def get_default_mode() -> Mode:
     """Return the mode that ``config.mode`` names."""
     return as_mode(None)
-
-
-def Param(variable: Variable, default: Any = None, name: str | None = None, mutable: bool = False, strict: bool = False,
-          allow_downcast: bool | None = None, implicit: Any = None, borrow: bool | None = None) -> In:
-    """Return an ``In``; Theano's older name of it."""
-    return In(variable, name, default, None, mutable, strict, bool(borrow), allow_downcast)
 
 
 def function_dump(filename: str | os.PathLike[str], inputs: Any, outputs: Any = None, mode: Any = None, updates: Any = None,

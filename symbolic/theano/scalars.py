@@ -1,14 +1,11 @@
 """Theano's ``theano.scalar``: scalars are 0-d tensors here, and elementwise ops are rows (``docs/extending.md``)."""
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from symbolic.config import config
 from symbolic.graph import Variable, as_tensor_variable
 from symbolic.ops import functions as _functions
-from symbolic.types import TensorType, promote
+from symbolic.types import TensorType, autocast_float_as, promote  # noqa: F401  (Theano's place for it)
 
 
 def upcast(dtype: str, *dtypes: str) -> str:
@@ -28,21 +25,6 @@ def Scalar(dtype: str) -> TensorType:
 def as_scalar(x: Any, name: str | None = None) -> Variable:
     """Return a number or variable as a scalar."""
     return as_tensor_variable(x, name, 0)
-
-
-@contextmanager
-def autocast_float_as(*dtypes: str) -> Iterator[None]:
-    """Let Python floats that stand alone be of a dtype while the block runs: floatX, in effect.
-
-    >>> import symbolic.tensor as T
-    >>> with autocast_float_as("float32"):
-    ...     T.constant(1.5).dtype
-    'float32'
-    """
-    if len(dtypes) != 1:
-        raise ValueError(f"autocast_float_as: one dtype is accepted, got {dtypes}")
-    with config.change_flags(floatX=dtypes[0]):
-        yield
 
 
 int8, int16, int32, int64 = (Scalar(d) for d in ("int8", "int16", "int32", "int64"))

@@ -366,8 +366,10 @@ class _Native(Function):
             return failure.error(errors.message(self.spec.name, f"input {failure.input}, {describe(v)}: {text}", (),
                                                 v.loc or self.spec.loc))
         node = failure.node
+        text, _, hint = text.partition("\nhint: ")
         more = node_text(node, dict(zip(self.spec.leaves, arrays, strict=False))) if verbose() else ""
-        return failure.error(errors.message(node.op.name, text, tuple(describe(v) for v in node.inputs), node.loc) + more)
+        return failure.error(errors.message(node.op.name, text, tuple(describe(v) for v in node.inputs), node.loc, hint or None)
+                             + more)
 
     @property
     def source(self) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from symbolic import errors
 from symbolic.compiled import Function, make
 from symbolic.config import config
-from symbolic.graph import Constant, Variable, as_tensor_variable, clone_replace, describe, inputs_of
+from symbolic.graph import Constant, Variable, ancestors, as_tensor_variable, clone_replace, describe, inputs_of
 from symbolic.mode import Mode, as_mode
 from symbolic.shared import Container, SharedVariable, shared
 from symbolic.source import caller
@@ -113,7 +113,8 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
     """
     loc = caller()
     if not isinstance(inputs, (list, tuple)):
-        raise TypeError(f"function: inputs must be a list, got {type(inputs).__name__}; write [x] for one input")
+        raise TypeError(errors.message("function", f"inputs must be a list, got {type(inputs).__name__}", (), loc,
+                                       "write [x] for one input"))
     try:
         chosen = as_mode(mode)
     except (ValueError, TypeError) as error:
@@ -210,10 +211,11 @@ def _check_inputs(ins: Sequence[In]) -> None:
     for i in ins:
         v = i.variable
         if not isinstance(v, Variable) or isinstance(v, Constant):
-            raise TypeError(f"function: an input must be a symbolic variable, got {v!r}")
+            raise TypeError(errors.message("function", f"an input must be a symbolic variable, got {v!r}", (), caller(),
+                                           "inputs are variables such as T.matrix('x'); values are passed when it is called"))
         if isinstance(v, SharedVariable):
-            raise TypeError(f"function: the shared variable {v} can't be an input; it is found by itself. "
-                            "To run with another value, use givens")
+            raise TypeError(errors.message("function", f"the shared variable {v} can't be an input; it is found by itself", (),
+                                           caller(), "leave it out; to run with another value, use givens or set_value"))
         if v in seen:
             raise errors.UnusedInputError(f"function: input {v} is given twice")
         seen.add(v)
@@ -278,12 +280,33 @@ def _updates(updates: Any) -> list[tuple[SharedVariable, Variable]]:
                               f"{hint or 'the new value must fit ' + str(key.type)}") from None
         fits = all(n is None or n == m for n, m in zip(key.type.shape, new.type.shape, strict=False))
         if new.dtype != key.dtype or new.ndim != key.ndim or not fits:
-            how = f".astype({key.dtype!r}) changes the dtype" if new.dtype != key.dtype else "the number of axes must stay"
             raise errors.UpdateError(errors.message(
                 "function", f"the update of {describe(key)} has type {new.type}", (), new.loc or key.loc or caller(),
-                f"bring it to {key.type}: {how}"))
+                f"bring it to {key.type}: {_how_to_fit(key, new)}"))
         out.append((key, new))
     return out
+
+
+def _how_to_fit(key: SharedVariable, new: Variable) -> str:
+    """Return what makes an update fit its shared variable, and where the difference comes from."""
+    if new.dtype != key.dtype:
+        how = f".astype({key.dtype!r}) changes the dtype"
+        for v in ancestors([new]):  # leaves first: the first one that has the dtype brought it in
+            if v.dtype != new.dtype:
+                continue
+            if v.owner is None:
+                kind = ("a constant: write it as a Python number, which takes the dtype beside it" if isinstance(v, Constant)
+                        else f"make it {key.dtype}, with dtype= or .astype")
+                return f"{how}; {new.dtype} comes in through {describe(v)}, {kind}"
+            operands = " and ".join(x.dtype for x in v.owner.inputs)
+            return f"{how}; {new.dtype} comes in through {v.owner.op.name} of {operands}" + (
+                f", at {v.loc.file}:{v.loc.line}" if v.loc is not None else "")
+        return how
+    if new.ndim != key.ndim:
+        return "the number of axes must stay; x.sum(axis=0) or x.reshape(...) change it"
+    axes = [a for a, (n, m) in enumerate(zip(key.type.shape, new.type.shape, strict=True)) if n is not None and n != m]
+    return (f"its extent on axis {axes[0]} must be {key.type.shape[axes[0]]}, since the shared variable was made so; "
+            f"T.addbroadcast(new, {axes[0]}) states an extent of 1, and shared(...) without broadcastable= accepts any")
 
 
 def _default_updates(roots: Sequence[Variable], pairs: Sequence[tuple[SharedVariable, Variable]], without: Any,

@@ -1,6 +1,7 @@
 """Loops as users write them: Theano's `scan` with taps, and `loop`, which carries any structure along."""
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -299,6 +300,7 @@ def scanned(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_seque
     states = [[_state(info.initial, info.depth, j, k) for j in range(info.depth)] for k, info in enumerate(infos)]
     read = [states[k][info.depth + tap] for k, info in enumerate(infos) for tap in info.taps]
     since = now()
+    _takes(fn, places, read, others)
     outputs, updates, condition = _returned(fn(*places, *read, *others))
     inside = drawn([*outputs, *updates.values(), *([] if condition is None else [condition])], since)
     updates = {**inside, **updates}
@@ -340,6 +342,22 @@ def scanned(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_seque
         place += info.depth
         lasts.append(last[place - 1] if info.depth else getitem(trace, -1))
     return traces, lasts, new
+
+
+def _takes(fn: Callable[..., Any], places: Sequence[Variable], read: Sequence[Variable], others: Sequence[Variable]) -> None:
+    """Refuse a step that can't be called with what it will get."""
+    given = [*places, *read, *others]
+    try:
+        signature = inspect.signature(fn)
+    except (TypeError, ValueError):  # a builtin tells nothing
+        return
+    try:
+        signature.bind(*given)
+    except TypeError:
+        raise TypeError(errors.message(
+            "scan", f"the step takes {signature}, but gets {len(given)}: {len(places)} from sequences, {len(read)} from states "
+            f"(outputs_info) and {len(others)} from non_sequences", tuple(describe(v) for v in given), caller(),
+            "the order is: each sequence for each of its taps, each state for each of its taps, then non_sequences")) from None
 
 
 def _listed(given: Any) -> list[Any]:

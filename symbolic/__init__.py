@@ -17,6 +17,7 @@ from symbolic.ops.opaque import as_op
 from symbolic.ops.scan_api import scan, until
 from symbolic.ops.scan_views import foldl, foldr, loop, map, reduce, scan_checkpoints
 from symbolic.reverse import Lop, grad, subgraph_grad
+from symbolic.saving import load, save
 from symbolic.shared import SharedVariable, shared
 from symbolic.types import TensorType
 
@@ -41,5 +42,5 @@ def __getattr__(name: str) -> object:
 
 __all__ = ["Apply", "Constant", "Function", "In", "Lop", "Mode", "Op", "OpFromGraph", "Out", "Rop", "SharedVariable",
            "TensorType", "Variable", "as_op", "checkpoint", "config", "constant", "custom_gradient", "foldl", "foldr",
-           "function", "grad", "gradient", "hessian", "ifelse", "jacobian", "loop", "map", "op_from_graph", "random", "reduce",
-           "scan", "scan_checkpoints", "shared", "subgraph_grad", "until"]
+           "function", "grad", "gradient", "hessian", "ifelse", "jacobian", "load", "loop", "map", "op_from_graph", "random",
+           "reduce", "save", "scan", "scan_checkpoints", "shared", "subgraph_grad", "until"]

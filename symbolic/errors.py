@@ -71,6 +71,10 @@ class CacheError(SymbolicError, RuntimeError):
     """A cache directory that can't be used."""
 
 
+class SaveError(SymbolicError, ValueError):
+    """What can't be written to a file, or a file that can't be read."""
+
+
 class NotSupported(SymbolicError, NotImplementedError):
     """Something this version doesn't do."""
 

@@ -123,8 +123,8 @@ def test_layers_are_their_loops(kind):
 def test_names_and_numbers_of_parameters():
     x = L.InputLayer((None, 5, 2))
     names = [p.name for p in L.LSTMLayer(x, 4, name="l").get_params()]
-    gates = [f"l.{kind}{gate}" for gate in ("ingate", "forgetgate", "cell", "outgate") for kind in ("W_in_to_", "W_hid_to_",
-        "b_")]
+    kinds = ("W_in_to_", "W_hid_to_", "b_")
+    gates = [f"l.{kind}{gate}" for gate in ("ingate", "forgetgate", "cell", "outgate") for kind in kinds]
     assert names == gates + ["l.W_cell_to_ingate", "l.W_cell_to_forgetgate", "l.W_cell_to_outgate", "l.cell_init", "l.hid_init"]
     assert L.count_params(L.GRULayer(x, 4)) == 3 * (8 + 16 + 4) + 4
     names = [p.name for p in L.RecurrentLayer(x, 4, name="r").get_params()]

@@ -319,18 +319,23 @@ NAMES = {
     "layers": """
         InputLayer DenseLayer NINLayer EmbeddingLayer ReshapeLayer FlattenLayer DimshuffleLayer PadLayer SliceLayer ConcatLayer
         ElemwiseSumLayer ElemwiseMergeLayer DropoutLayer GaussianNoiseLayer BatchNormLayer StandardizationLayer NonlinearityLayer
-        BiasLayer ScaleLayer ParametricRectifierLayer RandomizedRectifierLayer ExpressionLayer InverseLayer RecurrentLayer LSTMLayer
+        BiasLayer ScaleLayer ParametricRectifierLayer RandomizedRectifierLayer ExpressionLayer InverseLayer
+        RecurrentLayer LSTMLayer
         GRULayer CustomRecurrentLayer Gate LocalResponseNormalization2DLayer Layer MergeLayer get_output get_output_shape
         get_all_layers get_all_params count_params get_all_param_values set_all_param_values batch_norm layer_norm instance_norm
-        prelu rrelu dropout dropout_channels dropout_locations spatial_dropout concat flatten reshape dimshuffle pad standardize""",
+        prelu rrelu dropout dropout_channels dropout_locations spatial_dropout concat flatten reshape dimshuffle pad
+        standardize""",
     "updates": """
         sgd momentum nesterov_momentum adagrad rmsprop adadelta adam adamax amsgrad adamw apply_momentum apply_nesterov_momentum
         norm_constraint total_norm_constraint get_or_compute_grads""",
     "utils": """
-        floatX shared_empty as_theano_expression collect_shared_vars one_hot unique as_tuple inspect_kwargs compute_norms create_param
+        floatX shared_empty as_theano_expression collect_shared_vars one_hot unique as_tuple inspect_kwargs
+        compute_norms create_param
         unroll_scan""",
-    "random": "get_rng set_rng", "init": "Initializer Normal Uniform Glorot GlorotNormal GlorotUniform He HeNormal HeUniform Constant "
-    "Sparse Orthogonal", "regularization": "l1 l2 apply_penalty regularize_layer_params regularize_layer_params_weighted "
+    "random": "get_rng set_rng", "init":
+    "Initializer Normal Uniform Glorot GlorotNormal GlorotUniform He HeNormal HeUniform Constant "
+    "Sparse Orthogonal", "regularization":
+    "l1 l2 apply_penalty regularize_layer_params regularize_layer_params_weighted "
     "regularize_network_params"}
 
 

@@ -23,6 +23,7 @@ from symbolic.codegen.manifest import Loaded
 from symbolic.codegen.native import entry, native, program_path, program_text
 from symbolic.codegen.reference import apply, evaluate
 from symbolic.codegen.writer import Failure
+from symbolic.collector import paused
 from symbolic.config import config
 from symbolic.fgraph import Facts, capture
 from symbolic.graph import Apply, Variable, clone_replace, describe
@@ -221,9 +222,10 @@ class _Program:
     """Native code of one captured graph, or of a variant of it in which some extents are known to be 1."""
 
     def __init__(self, spec: Spec, compiler: Compiler, facts: Facts = frozenset()) -> None:
-        self.graph = optimised(capture(spec.leaves, stable_roots(spec), facts), rules_for(spec.mode, "captured"))
-        self.loaded: Loaded = native(
-            self.graph, [spec.leaves.index(s) for s, _ in spec.updates], spec.name, spec.loc, compiler)
+        with paused():
+            self.graph = optimised(capture(spec.leaves, stable_roots(spec), facts), rules_for(spec.mode, "captured"))
+            self.loaded: Loaded = native(
+                self.graph, [spec.leaves.index(s) for s, _ in spec.updates], spec.name, spec.loc, compiler)
 
     def options(self, spec: Spec, compiler: Compiler) -> dict[str, Any]:
         """Return the arguments of a Callable."""

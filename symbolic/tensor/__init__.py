@@ -207,7 +207,7 @@ from symbolic.ops.shape import (
 from symbolic.ops.sort import argsort, argtopk, median, searchsorted, sort, topk, topk_and_argtopk
 from symbolic.ops.variables import *  # noqa: F403  (a family made from tables: scalar, fmatrix, ivectors, ...)
 from symbolic.reverse import Lop, grad
-from symbolic.tensor import extra_ops, nlinalg, nnet, shared_randomstreams, slinalg
+from symbolic.tensor import extra_ops, nlinalg, nnet, shared_randomstreams, signal, slinalg
 from symbolic.testing import numeric_grad, verify_grad
 from symbolic.types import TensorType
 

@@ -1,3 +1,8 @@
+/* when: omp_get_ */
+/* OpenMP's; its header declares much more. */
+int omp_get_thread_num(void);
+int omp_get_num_threads(void);
+
 /* when: sym_(floordiv|mod|pow)_[iu] */
 /* NumPy's integer division: rounds down, and anything divided by zero is zero. */
 #define SYM_INT(T, S)                                                                              \

@@ -1,0 +1,4 @@
+"""Signal processing: ``T.signal.conv``."""
+from symbolic.tensor.signal import conv
+
+__all__ = ["conv"]

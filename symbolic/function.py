@@ -134,7 +134,7 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
             pairs += _updates([(a.state, i.update)])
     roots = clone_replace(outs + [u for _, u in pairs], replace) if replace else outs + [u for _, u in pairs]
     more = _default_updates(roots, pairs, no_default_updates, replace)
-    pairs, roots = pairs + more, roots + [u for _, u in more]
+    pairs, roots = _without_clones(pairs, more, roots + [u for _, u in more])
     leaves = inputs_of(roots)
     known = {i.variable for i in ins}
     for v in leaves:
@@ -147,7 +147,7 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
     shareds += [s for s, _ in pairs if s not in shareds]
     label = name or (f"{loc.file.rsplit('/', 1)[-1]}:{loc.line}" if loc else "function")
     new_values = [(s, r) for (s, _), r in zip(pairs, roots[len(outs):], strict=True)]
-    return make(Spec(arguments, _distinct(shareds), roots[:len(outs)], new_values, structure, chosen, label, loc))
+    return make(Spec(arguments, shareds, roots[:len(outs)], new_values, structure, chosen, label, loc))
 
 
 def _leaves_for(ins: Sequence[In]) -> tuple[list[In], dict[Variable, Variable]]:
@@ -212,15 +212,33 @@ def _replacements(givens: Any, ins: Sequence[In], strict: bool) -> dict[Variable
     return replace
 
 
-def _distinct(shareds: Sequence[SharedVariable]) -> list[SharedVariable]:
-    """Refuse two shared variables on one storage: which of them an update means couldn't be said."""
-    seen: dict[int, SharedVariable] = {}
-    for s in shareds:
-        other = seen.setdefault(id(s.container), s)
-        if other is not s:
-            raise errors.GraphError(errors.message("function", f"{other} and {s} are clones that share one value", (),
-                                                   s.loc, "use one of them, with givens"))
-    return list(shareds)
+def _without_clones(pairs: list[tuple[SharedVariable, Variable]], more: list[tuple[SharedVariable, Variable]],
+                    roots: list[Variable]) -> tuple[list[tuple[SharedVariable, Variable]], list[Variable]]:
+    """Return updates and roots in which one variable stands for all clones that share a value.
+
+    Where clones have default updates (`more`), each starts from what the one before it gave, as a batch normalisation does that
+    is applied twice; an update that the user asked for (`pairs`) comes in their place.
+    """
+    owner: dict[int, SharedVariable] = {}
+    twins: dict[Variable, Variable] = {}
+    for s in [*(v for v in inputs_of(roots) if isinstance(v, SharedVariable)), *(s for s, _ in pairs + more)]:
+        one = owner.setdefault(id(s.container), s)
+        if one is not s:
+            twins[s] = one
+    if not twins:
+        return pairs + more, roots
+    n = len(roots) - len(pairs) - len(more)
+    outputs, new = clone_replace(roots[:n], twins), dict[SharedVariable, Variable]()
+    for k, ((s, _), value) in enumerate(zip(pairs + more, roots[n:], strict=True)):
+        one = owner[id(s.container)]
+        if one not in new:
+            new[one] = clone_replace([value], twins)[0]
+        elif k < len(pairs):
+            raise errors.UpdateError(errors.message("function", f"{one} and {s} are clones that share one value, and both are "
+                                                    "updated", (), s.loc, "update one of them"))
+        elif not any(one is owner[id(p.container)] for p, _ in pairs):
+            new[one] = clone_replace([value], {**twins, s: new[one]})[0]
+    return list(new.items()), [*outputs, *new.values()]
 
 
 def _check_inputs(ins: Sequence[In]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import cases
 import numpy as np
+import numpy.random  # noqa: F401 (NumPy loads it when data are first made, which is no peer's compilation)
 import peer_numpy
 import programs
 

@@ -17,7 +17,8 @@ import pytest
 import symbolic
 import symbolic.tensor as T
 from symbolic.codegen import prelude
-from symbolic.codegen.compiler import build, find_compiler, flags
+from symbolic.codegen.build import build
+from symbolic.codegen.compiler import find_compiler, flags
 from symbolic.codegen.printer import OWN
 from symbolic.config import config
 

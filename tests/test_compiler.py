@@ -1,7 +1,9 @@
 """Which compiler is taken, what is said when there is none, what is compiled with it."""
 from __future__ import annotations
 
+import ctypes
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import pytest
 import symbolic
 import symbolic.tensor as T
 from symbolic.codegen import compiler as c
+from symbolic.codegen.build import build, waiting
 from symbolic.errors import CompileError
 
 HERE = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
@@ -59,10 +62,10 @@ def test_options_reach_the_compiler_and_its_words_reach_the_user():
     with symbolic.config.change_flags(cc="gcc -fno-inline", cflags="-DEXTRA=1"):
         found = c.find_compiler()
         assert found.command == ("gcc", "-fno-inline") and "-DEXTRA=1" in c.flags(found)
-        library, = c.build(found, ["int extra(void) { return EXTRA; }"], ["extra"])
+        library, = build(found, ["int extra(void) { return EXTRA; }"], ["extra"])
         assert library.exists()
         with pytest.raises(CompileError, match="(?s)bad.c.*expected.*command: gcc -fno-inline"):
-            c.build(found, ["int f("], ["bad"])
+            build(found, ["int f("], ["bad"])
     assert found.identity() != c.find_compiler().identity()
 
 
@@ -75,6 +78,48 @@ def test_a_second_look_runs_no_process(monkeypatch):
 
     monkeypatch.setattr(subprocess, "run", refuse)
     assert c.find_compiler() == first
+
+
+@HERE
+def test_a_compiler_that_waits_makes_the_same_library(tmp_path):
+    """Fed later, or never; what it leaves behind; where its messages point."""
+    found = c.find_compiler()
+    if not found.waits:
+        pytest.skip("this compiler can't read a text from its standard input")
+    sources = ["int f(void) { return 7; }\n", "int g(void) { return 8; }\n"]
+    with waiting(found, tmp_path) as first:
+        made = build(found, sources, ["one", "two"], first=first)
+        assert [ctypes.CDLL(str(made[0])).f(), ctypes.CDLL(str(made[1])).g()] == [7, 8]
+        assert {p.name for p in made[0].parent.iterdir()} == {"one.so", "two.so", "waiting.c", "waiting.o", "waiting.log"}
+    assert {p.name for p in made[0].parent.iterdir()} == {"one.so", "two.so"}
+    with waiting(found, tmp_path) as unused:
+        folder = unused.folder
+    assert unused.process.returncode is not None and not folder.exists()
+    text = "int f(void)\n{\n    return nothing;\n}\n"
+    with waiting(found, tmp_path) as first, pytest.raises(CompileError, match=r"(?s)bad\.c:3.*nothing.*source: .*bad\.c") as seen:
+        build(found, [text], ["bad"], first=first)
+    assert pathlib.Path(str(seen.value).rsplit("source: ", 1)[1]).read_text() == text
+
+
+@HERE
+def test_a_compiler_that_dies_while_it_waits(tmp_path):
+    found = c.find_compiler()
+    if not found.waits:
+        pytest.skip("this compiler can't read a text from its standard input")
+    with waiting(found, tmp_path) as first:
+        first.process.kill()
+        first.process.wait()
+        with pytest.raises(CompileError, match="exit status -9"):
+            build(found, ["int f(void) { return 7; }\n"], ["one"], first=first)
+
+
+@HERE
+def test_a_library_without_that_of_c():
+    found = c.find_compiler()
+    assert c.links(found, "#include <math.h>\n") == ["-lm"] and c.links(found, "#include <string.h>\n") == []
+    assert ("-nostdlib" in c.links(found, "int f;")) == found.bare
+    with symbolic.config.change_flags(cflags="-fsanitize=address"):
+        assert c.links(found, "int f;") == []
 
 
 @HERE

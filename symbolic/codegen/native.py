@@ -20,8 +20,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from symbolic.codegen.build import Waiting, build, waiting
 from symbolic.codegen.cache import Cache
-from symbolic.codegen.compiler import Compiler, build, flags
+from symbolic.codegen.compiler import Compiler, flags
 from symbolic.codegen.dump import dump, graph_text, plan_text
 from symbolic.codegen.entry import EntryBuildError, load_entry
 from symbolic.codegen.fuse import Fusion
@@ -73,12 +74,13 @@ def _private_folder() -> Path:
 @cache
 def code_version() -> str:
     """Return a hash of this package's code: what another version compiled isn't used."""
-    root = Path(__file__).parent.parent
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     digest = sha256()
-    for path in sorted([*root.glob("*.py"), *root.glob("ops/*.py"), *root.glob("opt/*.py"), *root.glob("codegen/*.py"),
-                        *root.glob("codegen/templates/*.*"), *root.glob("codegen/templates/ops/*")]):
-        info = path.stat()
-        digest.update(f"{path.name} {info.st_size} {info.st_mtime_ns}\n".encode())
+    for folder in ("", "ops", "opt", "codegen", "codegen/templates", "codegen/templates/ops"):
+        with os.scandir(os.path.join(root, folder)) as found:
+            for file in sorted((e for e in found if e.is_file()), key=lambda e: e.name):
+                info = file.stat()
+                digest.update(f"{folder}/{file.name} {info.st_size} {info.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 
@@ -112,7 +114,8 @@ def native(graph: FunctionGraph, updated: Sequence[int], title: str, loc: Source
         address = None if manifest is None else _link(store, manifest["units"])
         if manifest is not None and address is not None:
             return unpack(manifest, graph, address)
-    return _compile(graph, updated, title, loc, compiler, store, key, started)
+    with waiting(compiler, None if store is None else store.path / "tmp") as first:
+        return _compile(graph, updated, title, loc, compiler, store, key, started, first)
 
 
 def function_key(graph: FunctionGraph, updated: Sequence[int], compiler: Compiler) -> str:
@@ -166,7 +169,7 @@ def load(path: str, symbol: str, shared: bool) -> int:
 
 
 def _compile(graph: FunctionGraph, updated: Sequence[int], title: str, loc: SourceLoc | None, compiler: Compiler,
-             store: Cache | None, key: str, started: float) -> Loaded:
+             store: Cache | None, key: str, started: float, first: Waiting | None) -> Loaded:
     stages: dict[str, float] = {"capture": 0.0}
     last = started
 
@@ -194,7 +197,7 @@ def _compile(graph: FunctionGraph, updated: Sequence[int], title: str, loc: Sour
         address = None if manifest is None else _link(store, manifest["units"])
         if manifest is not None and address is not None:
             return _loaded(program, address, manifest)
-    units, address = _build(program, compiler, store)
+    units, address = _build(program, compiler, store, first)
     done("build")
     manifest = {"key": key, "name": title, "file": loc and loc.file, "line": loc and loc.line, "units": units,
                 "libraries": [sha for sha, _ in units], "kernels": [k.name[2:] for k in program.kernels],
@@ -211,7 +214,7 @@ def _compile(graph: FunctionGraph, updated: Sequence[int], title: str, loc: Sour
     return _loaded(program, address, manifest)
 
 
-def _build(program: Program, compiler: Compiler, store: Cache) -> tuple[list[list[str]], int]:
+def _build(program: Program, compiler: Compiler, store: Cache, first: Waiting | None) -> tuple[list[list[str]], int]:
     """Compile what the cache lacks; return the units to load, the program last, and its address."""
     known = {k.name: found for k in program.kernels if (found := store.kernel(k.name[2:]))}
     for reuse in (True, False):
@@ -220,7 +223,7 @@ def _build(program: Program, compiler: Compiler, store: Cache) -> tuple[list[lis
         sources = _sources(program, units, compiler.identity())
         names = [sha256((compiler.identity() + s).encode()).hexdigest()[:32] for s in sources]
         began = time.perf_counter()
-        paths = build(compiler, sources, names, store.path / "tmp")
+        paths = build(compiler, sources, names, store.path / "tmp", first if reuse else None)
         seconds = time.perf_counter() - began
         meta = {"flags": flags(compiler), "compiler": compiler.version, "cpu": compiler.cpu, "seconds": seconds}
         for name, source, path, unit in zip(names, sources, paths, units, strict=True):

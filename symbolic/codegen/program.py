@@ -28,17 +28,22 @@ _SHARED = 500
 
 
 @cache
-def _template(name: str) -> Any:
+def _environment() -> Any:
     import jinja2  # noqa: PLC0415 (15 ms that a process can save which finds everything in the cache)
 
-    made = jinja2.Environment(loader=jinja2.FileSystemLoader(_TEMPLATES), undefined=jinja2.StrictUndefined,
+    return jinja2.Environment(loader=jinja2.FileSystemLoader(_TEMPLATES), undefined=jinja2.StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    return made.get_template(name)
+
+
+@cache
+def _template(name: str) -> Any:
+    return _environment().get_template(name)
 
 
 def render_template(template: Template, function: str) -> str:
     """Return the C function of an op's template."""
-    text = _template(f"ops/{template.name}.c.j2").render(function=function, **dict(template.fields))
+    made = _environment().from_string(template.text) if template.text else _template(f"ops/{template.name}.c.j2")
+    text = made.render(function=function, **dict(template.fields))
     return text.rstrip("\n")
 
 

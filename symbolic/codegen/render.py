@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from symbolic.codegen.kernel_ir import Accumulate, Finish, For, Init, Kernel, Let, Stmt, Store
-from symbolic.codegen.printer import CTYPES, literal, operation, parenthesised
+from symbolic.codegen.printer import CTYPES, LongParts, literal, operation, parenthesised
 from symbolic.errors import NotSupported
 from symbolic.scalar import ATOMS, COMBINERS, Expr, const, cost, sym, toposort
 from symbolic.types import is_complex, is_float
@@ -78,15 +78,18 @@ class Renderer:
         self._emit(depth, "if (threads == 1) {")
         self._call(depth + 1, name, [*arguments, "0", f"count{many}"])
         self._emit(depth, "} else {")
-        self._emit(depth + 1, "#pragma omp parallel for schedule(static, 1) num_threads(threads)")
-        self._emit(depth + 1, "for (int64_t part = 0; part < threads; part++)")
-        borders = [f"count{many} * part / threads", f"count{many} * (part + 1) / threads"]
+        # a team and who is who: 2 of 30 ms less to compile than `parallel for`, which divides once more
+        self._emit(depth + 1, "#pragma omp parallel num_threads(threads)")
+        self._emit(depth + 1, "{")
+        self._emit(depth + 2, "const int64_t member = omp_get_thread_num(), team = omp_get_num_threads();")
+        borders = [f"count{many} * member / team", f"count{many} * (member + 1) / team"]
         if s.simd:
             # at multiples of a vector's length: the last elements of a part would be computed one by one, in the last digit
             # not always as in a vector, so that results would depend on the number of threads
-            borders = [f"count{many} / {_LANES} * part / threads * {_LANES}",
-                       f"part + 1 == threads ? count{many} : count{many} / {_LANES} * (part + 1) / threads * {_LANES}"]
+            borders = [f"count{many} / {_LANES} * member / team * {_LANES}",
+                       f"member + 1 == team ? count{many} : count{many} / {_LANES} * (member + 1) / team * {_LANES}"]
         self._call(depth + 2, name, [*arguments, *borders])
+        self._emit(depth + 1, "}")
         self._emit(depth, "}")
 
     def _call(self, depth: int, name: str, arguments: Sequence[str]) -> None:
@@ -129,7 +132,9 @@ class Renderer:
 
     def _expr(self, root: Expr, names: dict[Expr, str]) -> str:
         done: dict[Expr, str] = {}
-        for n in toposort([root]):
+        order = toposort([root])
+        parts = LongParts(order)
+        for n in order:
             if n in names:
                 done[n] = names[n]
             elif n.op == "const":
@@ -140,7 +145,8 @@ class Renderer:
                 done[n] = f"{n.arg}[{done[n.args[0]]}]"
             else:
                 done[n] = operation(n, [parenthesised(a, done[a]) for a in n.args], self.vector)
-        return done[root]
+            done[n] = parts.part(n, done[n])
+        return parts.text(done[root])
 
     # ----------------------------------------------------------------------------------- statements
 

@@ -15,7 +15,7 @@ from symbolic.codegen.loops import Bound, build, build_check, build_part
 from symbolic.codegen.lower import BLAS_TYPES, Def, Lowering
 from symbolic.codegen.memory import ALLOCATES, Plan, Planner
 from symbolic.codegen.prelude import WHOLE
-from symbolic.codegen.printer import CTYPES, literal, operation, parenthesised
+from symbolic.codegen.printer import CTYPES, LongParts, literal, operation, parenthesised
 from symbolic.codegen.render import broken, render_kernel
 from symbolic.errors import NotSupported
 from symbolic.infer import Guard
@@ -148,7 +148,9 @@ class Writer:
     def host(self, e: Expr) -> str:
         """Return a host expression as C."""
         done: dict[Expr, str] = {}
-        for n in expr_toposort([e]):
+        order = expr_toposort([e])
+        parts = LongParts(order)
+        for n in order:
             if n.op == "const":
                 done[n] = literal(n.arg, n.dtype)
             elif n.op == "sym":
@@ -160,7 +162,8 @@ class Writer:
                 done[n] = f"p{n.arg}[{index}]"
             else:
                 done[n] = operation(n, [parenthesised(a, done[a]) for a in n.args])
-        return done[e]
+            done[n] = parts.part(n, done[n])
+        return parts.text(done[e])
 
     def _flat(self, k: int, index: list[str]) -> str:
         text = "0"
@@ -464,7 +467,7 @@ class Writer:
         """Call the function of a template; what it takes of scratch memory is given back."""
         assert d.template is not None
         used, t = self._results(d), d.template
-        key = (t.name, t.fields)
+        key = (t.name, t.fields, t.text)
         if key not in self.unit.templates:
             self.unit.templates[key] = f"{t.name}_{len(self.unit.templates) + 1}"
             self.unit.loops.append(self.unit.write_template(t, self.unit.templates[key]))
@@ -507,7 +510,9 @@ class Writer:
 
     def _at(self, e: Expr, axes: Sequence[str]) -> str:
         done: dict[Expr, str] = {}
-        for n in expr_toposort([e]):
+        order = expr_toposort([e])
+        parts = LongParts(order)
+        for n in order:
             if n.op == "sym" and n.arg in axes:
                 done[n] = n.arg
             elif n.op == "load":
@@ -516,7 +521,8 @@ class Writer:
                 done[n] = self.host(n)
             else:
                 done[n] = operation(n, [parenthesised(a, done[a]) for a in n.args])
-        return f"(int64_t)({done[e]})"
+            done[n] = parts.part(n, done[n])
+        return f"(int64_t)({parts.text(done[e])})"
 
     def _copies(self) -> None:
         """Outputs that are inputs, views, or another output get memory of their own."""

@@ -1,7 +1,7 @@
 """``function``: from symbolic inputs and outputs to a callable."""
 from __future__ import annotations
 
-import dataclasses
+import copy
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -152,9 +152,15 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
 def _leaves_for(ins: Sequence[In]) -> tuple[list[In], dict[Variable, Variable]]:
     """Return inputs, with a leaf in the place of each that is computed in the graph, and what each stands for."""
     inner = {i.variable: i.variable.type(i.variable.name) for i in ins if i.variable.owner is not None}  # type: ignore[operator]
-    for v, leaf in inner.items():
-        leaf.loc = v.loc
-    return [dataclasses.replace(i, variable=inner.get(i.variable, i.variable)) for i in ins], inner
+    out = []
+    for i in ins:
+        if i.variable in inner:
+            leaf = inner[i.variable]
+            leaf.loc = i.variable.loc
+            i = copy.copy(i)
+            i.variable = leaf
+        out.append(i)
+    return out, inner
 
 
 def _argument(i: In, downcast: bool | None) -> Input:

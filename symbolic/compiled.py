@@ -25,7 +25,7 @@ from symbolic.codegen.reference import apply, evaluate
 from symbolic.codegen.writer import Failure
 from symbolic.collector import paused
 from symbolic.config import config
-from symbolic.fgraph import Facts, capture
+from symbolic.fgraph import Facts, FunctionGraph, capture
 from symbolic.graph import Apply, Variable, clone_replace, describe
 from symbolic.infer import infer
 from symbolic.opt.constant import EVALUATE
@@ -34,6 +34,7 @@ from symbolic.opt.rules import rules_for
 from symbolic.opt.stable import stabilised
 from symbolic.shared import Container, SharedVariable
 from symbolic.spec import Input, Spec
+from symbolic.tree import node_text, verbose
 
 EVALUATE.append(apply)
 _warned: set[str] = set()
@@ -226,6 +227,11 @@ class Function:
     def __copy__(self) -> Function:
         return self.copy()
 
+    @property
+    def maker(self) -> Maker:
+        """Theano's way to the graph that is computed: ``f.maker.fgraph.toposort()``."""
+        return Maker(self)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Function:
         return make(copy.deepcopy(self.spec, memo))
 
@@ -238,6 +244,36 @@ class Function:
 
     def __repr__(self) -> str:
         return f"<symbolic function {self.spec.name}>"
+
+
+class Maker:
+    """What a function was made of, as Theano shows it.
+
+    Attributes
+    ----------
+    fgraph : FunctionGraph
+        What is computed, after rewriting.
+    inputs, outputs : list of Variable
+    """
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self.inputs = [i.variable for i in function.spec.inputs]
+        self.outputs = list(function.spec.outputs)
+        self.mode = function.spec.mode
+
+    @property
+    def fgraph(self) -> FunctionGraph:
+        return compiled_graph(self.function)
+
+
+def compiled_graph(function: Function) -> FunctionGraph:
+    """Return the graph that a function computes: after rewriting where it is native, as captured where it is interpreted."""
+    if isinstance(function, _Native):
+        return function.program.graph
+    if isinstance(function, CheckedFunction):
+        return compiled_graph(function._native)
+    return capture(function.spec.leaves, stable_roots(function.spec))
 
 
 def stable_roots(spec: Spec) -> list[Variable]:
@@ -299,7 +335,7 @@ class _Native(Function):
         facts = frozenset((k, a) for k, (v, x) in enumerate(zip(self.spec.leaves, arrays, strict=True))
                           for a, n in enumerate(x.shape) if n == 1 and v.type.shape[a] is None)
         if not failure.broadcast or 1 not in detail[:2]:
-            raise self._explained(failure, detail)
+            raise self._explained(failure, detail, arrays)
         if not facts:
             return self._interpreted(args)
         with _compiling:
@@ -315,7 +351,7 @@ class _Native(Function):
         failure = program.loaded.failures[code]
         if failure.broadcast and 1 in detail[:2]:
             return self._interpreted(args)
-        raise self._explained(failure, detail)
+        raise self._explained(failure, detail, self._arrays(args))
 
     def _interpreted(self, args: tuple[Any, ...]) -> Any:
         """Call with NumPy, which broadcasts what it is: an extent is 1 that doesn't follow from those of the inputs."""
@@ -323,14 +359,17 @@ class _Native(Function):
             self.fallback = InterpretedFunction(self.spec)
         return self.fallback(*args)
 
-    def _explained(self, failure: Failure, detail: Sequence[int]) -> Exception:
+    def _explained(self, failure: Failure, detail: Sequence[int], arrays: Sequence[np.ndarray] = ()) -> Exception:
         text = failure.message.format(*detail[:failure.details])
         if failure.node is None:
             v = self.spec.leaves[failure.input]
             return failure.error(errors.message(self.spec.name, f"input {failure.input}, {describe(v)}: {text}", (),
                                                 v.loc or self.spec.loc))
         node = failure.node
-        return failure.error(errors.message(node.op.name, text, tuple(describe(v) for v in node.inputs), node.loc))
+        text, _, hint = text.partition("\nhint: ")
+        more = node_text(node, dict(zip(self.spec.leaves, arrays, strict=False))) if verbose() else ""
+        return failure.error(errors.message(node.op.name, text, tuple(describe(v) for v in node.inputs), node.loc, hint or None)
+                             + more)
 
     @property
     def source(self) -> str:
@@ -379,7 +418,7 @@ class InterpretedFunction(Function):
         return self._pack(results[:len(self.spec.outputs)])
 
     def _results(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
-        computed = evaluate(self.roots, dict(zip(self.spec.leaves, arrays, strict=True)))
+        computed = evaluate(self.roots, dict(zip(self.spec.leaves, arrays, strict=True)), self.spec.mode.watch)
         return [np.array(r, order="C") for r in computed]  # outputs never alias inputs
 
 

@@ -79,6 +79,14 @@ class NotSupported(SymbolicError, NotImplementedError):
     """Something this version doesn't do."""
 
 
+class AssertionFailed(SymbolicError, AssertionError):
+    """A condition that a graph asserts, and that didn't hold."""
+
+
+class NanError(SymbolicError, AssertionError):
+    """NanGuardMode found nan, inf or a huge value."""
+
+
 class CheckError(SymbolicError, AssertionError):
     """``mode="CHECK"`` found two results that differ."""
 
@@ -95,7 +103,7 @@ def message(op: str, text: str, operands: Sequence[str] = (), loc: Any = None, h
     operands : sequence of str
         Already formatted.
     loc : SourceLoc or None
-        Anything with ``file``, ``line`` and ``text``.
+        Anything with ``file``, ``line`` and ``text``; the part of the line is underlined where ``caret`` knows it.
     hint : str, optional
         What to change.
 
@@ -111,4 +119,9 @@ def message(op: str, text: str, operands: Sequence[str] = (), loc: Any = None, h
         out += f", at {loc.file}:{loc.line}"
         if loc.text:
             out += f": {loc.text}"
+        forward = getattr(loc, "of", None)
+        if forward is not None:
+            out += f", in the gradient of {forward.file}:{forward.line}: {forward.text}"
+        caret = getattr(loc, "caret", "")
+        out += f"\n{caret}" if caret else ""
     return f"{out}\nhint: {hint}" if hint else out

@@ -114,7 +114,8 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
     """
     loc = caller()
     if not isinstance(inputs, (list, tuple)):
-        raise TypeError(f"function: inputs must be a list, got {type(inputs).__name__}; write [x] for one input")
+        raise TypeError(errors.message("function", f"inputs must be a list, got {type(inputs).__name__}", (), loc,
+                                       "write [x] for one input"))
     try:
         chosen = as_mode(mode)
     except (ValueError, TypeError) as error:
@@ -133,7 +134,7 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
             pairs += _updates([(a.state, i.update)])
     roots = clone_replace(outs + [u for _, u in pairs], replace) if replace else outs + [u for _, u in pairs]
     more = _default_updates(roots, pairs, no_default_updates, replace)
-    pairs, roots = pairs + more, roots + [u for _, u in more]
+    pairs, roots = _without_clones(pairs, more, roots + [u for _, u in more])
     leaves = inputs_of(roots)
     known = {i.variable for i in ins}
     for v in leaves:
@@ -146,7 +147,7 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
     shareds += [s for s, _ in pairs if s not in shareds]
     label = name or (f"{loc.file.rsplit('/', 1)[-1]}:{loc.line}" if loc else "function")
     new_values = [(s, r) for (s, _), r in zip(pairs, roots[len(outs):], strict=True)]
-    return make(Spec(arguments, _distinct(shareds), roots[:len(outs)], new_values, structure, chosen, label, loc))
+    return make(Spec(arguments, shareds, roots[:len(outs)], new_values, structure, chosen, label, loc))
 
 
 def _leaves_for(ins: Sequence[In]) -> tuple[list[In], dict[Variable, Variable]]:
@@ -217,15 +218,33 @@ def _replacements(givens: Any, ins: Sequence[In], strict: bool) -> dict[Variable
     return replace
 
 
-def _distinct(shareds: Sequence[SharedVariable]) -> list[SharedVariable]:
-    """Refuse two shared variables on one storage: which of them an update means couldn't be said."""
-    seen: dict[int, SharedVariable] = {}
-    for s in shareds:
-        other = seen.setdefault(id(s.container), s)
-        if other is not s:
-            raise errors.GraphError(errors.message("function", f"{other} and {s} are clones that share one value", (),
-                                                   s.loc, "use one of them, with givens"))
-    return list(shareds)
+def _without_clones(pairs: list[tuple[SharedVariable, Variable]], more: list[tuple[SharedVariable, Variable]],
+                    roots: list[Variable]) -> tuple[list[tuple[SharedVariable, Variable]], list[Variable]]:
+    """Return updates and roots in which one variable stands for all clones that share a value.
+
+    Where clones have default updates (`more`), each starts from what the one before it gave, as a batch normalisation does that
+    is applied twice; an update that the user asked for (`pairs`) comes in their place.
+    """
+    owner: dict[int, SharedVariable] = {}
+    twins: dict[Variable, Variable] = {}
+    for s in [*(v for v in inputs_of(roots) if isinstance(v, SharedVariable)), *(s for s, _ in pairs + more)]:
+        one = owner.setdefault(id(s.container), s)
+        if one is not s:
+            twins[s] = one
+    if not twins:
+        return pairs + more, roots
+    n = len(roots) - len(pairs) - len(more)
+    outputs, new = clone_replace(roots[:n], twins), dict[SharedVariable, Variable]()
+    for k, ((s, _), value) in enumerate(zip(pairs + more, roots[n:], strict=True)):
+        one = owner[id(s.container)]
+        if one not in new:
+            new[one] = clone_replace([value], twins)[0]
+        elif k < len(pairs):
+            raise errors.UpdateError(errors.message("function", f"{one} and {s} are clones that share one value, and both are "
+                                                    "updated", (), s.loc, "update one of them"))
+        elif not any(one is owner[id(p.container)] for p, _ in pairs):
+            new[one] = clone_replace([value], {**twins, s: new[one]})[0]
+    return list(new.items()), [*outputs, *new.values()]
 
 
 def _check_inputs(ins: Sequence[In]) -> None:
@@ -233,10 +252,11 @@ def _check_inputs(ins: Sequence[In]) -> None:
     for i in ins:
         v = i.variable
         if not isinstance(v, Variable) or isinstance(v, Constant):
-            raise TypeError(f"function: an input must be a symbolic variable, got {v!r}")
+            raise TypeError(errors.message("function", f"an input must be a symbolic variable, got {v!r}", (), caller(),
+                                           "inputs are variables such as T.matrix('x'); values are passed when it is called"))
         if isinstance(v, SharedVariable):
-            raise TypeError(f"function: the shared variable {v} can't be an input; it is found by itself. "
-                            "To run with another value, use givens")
+            raise TypeError(errors.message("function", f"the shared variable {v} can't be an input; it is found by itself", (),
+                                           caller(), "leave it out; to run with another value, use givens or set_value"))
         if v in seen:
             raise errors.UnusedInputError(f"function: input {v} is given twice")
         seen.add(v)
@@ -301,24 +321,33 @@ def _updates(updates: Any) -> list[tuple[SharedVariable, Variable]]:
                               f"{hint or 'the new value must fit ' + str(key.type)}") from None
         fits = all(n is None or n == m for n, m in zip(key.type.shape, new.type.shape, strict=False))
         if new.dtype != key.dtype or new.ndim != key.ndim or not fits:
-            how = _how_to_fit(key, new)
             raise errors.UpdateError(errors.message(
                 "function", f"the update of {describe(key)} has type {new.type}", (), new.loc or key.loc or caller(),
-                f"bring it to {key.type}: {how}"))
+                f"bring it to {key.type}: {_how_to_fit(key, new)}"))
         out.append((key, new))
     return out
 
 
-def _how_to_fit(key: Variable, new: Variable) -> str:
+def _how_to_fit(key: SharedVariable, new: Variable) -> str:
+    """Return what makes an update fit its shared variable, and where the difference comes from."""
     if new.dtype != key.dtype:
-        return f".astype({key.dtype!r}) changes the dtype"
+        how = f".astype({key.dtype!r}) changes the dtype"
+        for v in ancestors([new]):  # leaves first: the first one that has the dtype brought it in
+            if v.dtype != new.dtype:
+                continue
+            if v.owner is None:
+                kind = ("a constant: write it as a Python number, which takes the dtype beside it" if isinstance(v, Constant)
+                        else f"make it {key.dtype}, with dtype= or .astype")
+                return f"{how}; {new.dtype} comes in through {describe(v)}, {kind}"
+            operands = " and ".join(x.dtype for x in v.owner.inputs)
+            return f"{how}; {new.dtype} comes in through {v.owner.op.name} of {operands}" + (
+                f", at {v.loc.file}:{v.loc.line}" if v.loc is not None else "")
+        return how
     if new.ndim != key.ndim:
-        return "the number of axes must stay"
-    a, n = next((a, n) for a, n in enumerate(key.type.shape) if n is not None and n != new.type.shape[a])
-    if new.type.shape[a] is not None:
-        return f"axis {a} must have extent {n}, not {new.type.shape[a]}"
-    return (f"axis {a} must be known to have extent {n}: T.specify_shape states it"
-            + (", or T.addbroadcast; or make the shared variable with broadcastable=False there" if n == 1 else ""))
+        return "the number of axes must stay; x.sum(axis=0) or x.reshape(...) change it"
+    axes = [a for a, (n, m) in enumerate(zip(key.type.shape, new.type.shape, strict=True)) if n is not None and n != m]
+    return (f"its extent on axis {axes[0]} must be {key.type.shape[axes[0]]}, since the shared variable was made so; "
+            f"T.addbroadcast(new, {axes[0]}) states an extent of 1, and shared(...) without broadcastable= accepts any")
 
 
 def _default_updates(roots: Sequence[Variable], pairs: Sequence[tuple[SharedVariable, Variable]], without: Any,
@@ -336,3 +365,48 @@ def _default_updates(roots: Sequence[Variable], pairs: Sequence[tuple[SharedVari
         found.update(zip(read, values, strict=True))
         new = values
     return list(found.items())
+
+
+def _eval(self: Variable, inputs_to_values: dict[Any, Any] | None = None) -> Any:
+    """Return the value of this variable.
+
+    Parameters
+    ----------
+    inputs_to_values : dict from Variable to array_like, optional
+        Values of the inputs it depends on.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    MissingInputError
+        If an input has no value.
+
+    Notes
+    -----
+    The function that computes it is kept for the next time with the same inputs.
+
+    Examples
+    --------
+    >>> import symbolic.tensor as T
+    >>> x = T.dscalar("x")
+    >>> (2 * x).eval({x: 3.0})
+    array(6.)
+    """
+    given = dict(inputs_to_values or {})
+    names = {v.name: v for v in inputs_of([self]) if v.name is not None} if any(isinstance(k, str) for k in given) else {}
+    try:
+        pairs = [(names[k] if isinstance(k, str) else k, value) for k, value in given.items()]
+    except KeyError as error:
+        raise errors.MissingInputError(f"eval: there is no input called {error}; there are {', '.join(map(str, names))}"
+                                       ) from None
+    kept = self.tag.__dict__.setdefault("_fn_cache", {})
+    key = tuple(v for v, _ in pairs)
+    if key not in kept:
+        kept[key] = function(list(key), self)
+    return kept[key](*(value for _, value in pairs))
+
+
+Variable.eval = _eval  # type: ignore[attr-defined]

@@ -120,6 +120,8 @@ class Variable:
         return f"<{self.type}>"
 
     def __repr__(self) -> str:
+        if config.print_test_value and self._tag is not None and hasattr(self._tag, "test_value"):
+            return f"{self}\n{self._tag.test_value!r}"
         return str(self)
 
     def __bool__(self) -> bool:
@@ -407,12 +409,19 @@ class Op:
         node = self.make_node(*inputs, **kwargs)
         if self.theano_form and node.op is self:
             node._place(caller())
+        if config.compute_test_value != "off":
+            for compute in TEST_VALUES:
+                compute(node)
         outputs = node.outputs if self.default_output is None else [node.outputs[self.default_output]]
         return outputs[0] if len(outputs) == 1 and not return_list else list(outputs)
 
 
 #: Filled by `ops.opaque`: what is done to each new class of ops.
 ADAPT: list[Callable[[type[Op]], None]] = []
+
+
+#: Filled by `testvalues`: what computes an application on test values, while ``config.compute_test_value`` isn't 'off'.
+TEST_VALUES: list[Callable[[Apply], None]] = []
 
 
 def widened(made: Sequence[TensorType], given: Sequence[TensorType], what: str, loc: SourceLoc | None,

@@ -370,7 +370,9 @@ def equal_extent_checks(types: Sequence[TensorType]) -> tuple[Check, ...]:
                 continue
             x, y = dim(first, first_axis), dim(k, own)
             out.append(Check(x.__class__("eq", (x, y), None, "bool"),
-                             f"input dimension mismatch: extents {{0}} and {{1}} on axis {a - n} don't broadcast",
+                             f"input dimension mismatch: extents {{0}} and {{1}} on axis {a - n} don't broadcast\nhint: "
+                             "extents must be equal, or one of them 1; axes are aligned at the right, and x.dimshuffle(0, 'x') "
+                             "puts one there",
                              detail=(x, y), broadcast=((first, first_axis), (k, own))))
     return tuple(out)
 

@@ -16,6 +16,9 @@ from symbolic.scalar import Check, Expr, IndexLambda, axis, binary, cast, const,
 from symbolic.source import caller
 from symbolic.types import TensorType, is_complex, is_discrete, promote
 
+#: What is wrong most often where a product's extents don't fit.
+_TRANSPOSED = ("the last axis of the first operand meets the last but one of the second (or its only one); are they in the wrong "
+               "order, or is one to be transposed, as W.T?")
 
 def _product(x: Expr, y: Expr, dtype: str) -> Expr:
     # float16 is for storage: products and sums run in float32
@@ -32,12 +35,12 @@ def _inner_check(m: int, a: int, n: int, b: int, types: Sequence[TensorType]) ->
     if types[m].shape[a] is not None and types[n].shape[b] is not None:
         return ()
     x, y = extent_of(m, types[m], a), extent_of(n, types[n], b)
-    return (Check(binary("eq", x, y), "inner extents differ: {0} and {1}", detail=(x, y)),)
+    return (Check(binary("eq", x, y), f"inner extents differ: {{0}} and {{1}}\nhint: {_TRANSPOSED}", detail=(x, y)),)
 
 
 def _check_inner(m: int | None, n: int | None) -> None:
     if m is not None and n is not None and m != n:
-        raise errors.ShapeError(f"inner extents differ: {m} and {n}")
+        raise errors.ShapeError(f"inner extents differ: {m} and {n}\nhint: {_TRANSPOSED}")
 
 
 def _adjoint(x: Variable) -> Variable:

@@ -347,7 +347,8 @@ def _how_to_fit(key: SharedVariable, new: Variable) -> str:
         return "the number of axes must stay; x.sum(axis=0) or x.reshape(...) change it"
     axes = [a for a, (n, m) in enumerate(zip(key.type.shape, new.type.shape, strict=True)) if n is not None and n != m]
     return (f"its extent on axis {axes[0]} must be {key.type.shape[axes[0]]}, since the shared variable was made so; "
-            f"T.addbroadcast(new, {axes[0]}) states an extent of 1, and shared(...) without broadcastable= accepts any")
+            f"T.specify_shape states it, T.addbroadcast(new, {axes[0]}) an extent of 1, and shared(...) without broadcastable= "
+            "accepts any")
 
 
 def _default_updates(roots: Sequence[Variable], pairs: Sequence[tuple[SharedVariable, Variable]], without: Any,

@@ -14,7 +14,8 @@ from symbolic.types import TensorType
 RNG = np.random.default_rng(6)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32", "complex128", "complex64"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow),
+                                   pytest.param("complex128", marks=pytest.mark.slow), "complex64"])
 def test_factors(dtype):
     tolerance = 1e-4 if dtype in ("float32", "complex64") else 1e-10
     outs, want, values = [], [], {}

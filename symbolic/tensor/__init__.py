@@ -255,6 +255,20 @@ from symbolic.ops.shape import (
     transpose,
 )
 from symbolic.ops.sort import argsort, argtopk, median, searchsorted, sort, topk, topk_and_argtopk
+from symbolic.ops.special import (
+    chi2sf,
+    complex_from_polar,
+    gammainc,
+    gammaincc,
+    gammal,
+    gammau,
+    i0,
+    i1,
+    iv,
+    j0,
+    j1,
+    jv,
+)
 from symbolic.ops.statistics import (
     average,
     corrcoef,

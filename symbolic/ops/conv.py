@@ -23,7 +23,8 @@ from symbolic.ops.extents import as_extents, extents, specify_shape
 from symbolic.ops.functions import conj
 from symbolic.ops.region import extent_of
 from symbolic.scalar import Check, Expr, IndexLambda, axis, binary, cast, const, load, reduce_axis, select
-from symbolic.types import TensorType, is_complex, is_discrete, promote
+from symbolic.template import Template
+from symbolic.types import FLOATS, TensorType, is_complex, is_discrete, promote
 
 
 class BaseAbstractConv(Op):
@@ -162,6 +163,15 @@ class BaseAbstractConv(Op):
         op = self.like(type(self), known=known)
         return Op.make_node(op, a, b, *(e for e, n in zip(entries, known, strict=True) if n is None))
 
+    def _template(self, kind: str, types: Sequence[TensorType]) -> Template | None:
+        """Return the C of an op for floats of one dtype."""
+        dtype = types[0].dtype
+        if self.unshared or dtype not in FLOATS or types[1].dtype != dtype:
+            return None
+        return Template("conv", (("kind", kind), ("n", self.convdim), ("dtype", dtype), ("border", self.border_mode),
+                                 ("stride", self.subsample), ("dilation", self.filter_dilation), ("flip", self.filter_flip),
+                                 ("groups", self.num_groups), ("known", self.known)))
+
     def _product(self, x: Expr, y: Expr, dtype: str) -> Expr:
         work = "float32" if dtype == "float16" else dtype  # float16 is for storage
         return cast(x, work) * cast(y, work)
@@ -222,6 +232,9 @@ class AbstractConv(BaseAbstractConv):
         filter = load(1, (k, *(outputs if self.unshared else ()), c, *taps), w.dtype)
         body = self._product(_zero_unless(inside, image), filter, promote(x.dtype, w.dtype))
         return IndexLambda(body, (channels, *windows.filter))
+
+    def template(self, *types: TensorType) -> Template | None:
+        return self._template("filters", types)
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         x, w = working(arrays[:2])
@@ -295,6 +308,9 @@ class AbstractConv_gradInputs(BaseAbstractConv):
         filter = load(0, (k, *(at if self.unshared else ()), c, *taps), w.dtype)
         term = self._product(filter, _zero_unless(inside, load(1, (axis(0), k, *at), y.dtype)), promote(w.dtype, y.dtype))
         return IndexLambda(_zero_unless(steps, term), (filters, *windows.filter))
+
+    def template(self, *types: TensorType) -> Template | None:
+        return self._template("channels", types)
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         w, y = working(arrays[:2])

@@ -168,9 +168,9 @@ class BaseAbstractConv(Op):
         dtype = types[0].dtype
         if self.unshared or dtype not in FLOATS or types[1].dtype != dtype:
             return None
-        return Template("conv", (("kind", kind), ("n", self.convdim), ("dtype", dtype), ("border", self.border_mode),
-                                 ("stride", self.subsample), ("dilation", self.filter_dilation), ("flip", self.filter_flip),
-                                 ("groups", self.num_groups), ("known", self.known)))
+        return Template("conv_weights" if kind == "weights" else "conv", (
+            ("kind", kind), ("n", self.convdim), ("dtype", dtype), ("border", self.border_mode), ("stride", self.subsample),
+            ("dilation", self.filter_dilation), ("flip", self.filter_flip), ("groups", self.num_groups), ("known", self.known)))
 
     def _product(self, x: Expr, y: Expr, dtype: str) -> Expr:
         work = "float32" if dtype == "float16" else dtype  # float16 is for storage
@@ -388,6 +388,9 @@ class AbstractConv_gradWeights(BaseAbstractConv):
         body = self._product(_zero_unless(inside, image), load(1, (b, k, *outputs), y.dtype), promote(x.dtype, y.dtype))
         reduced = () if self.unshared else tuple(extent_of(1, y, 2 + a) for a in range(n))
         return IndexLambda(body, (extent_of(0, x, 0), *reduced))
+
+    def template(self, *types: TensorType) -> Template | None:
+        return self._template("weights", types)
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         x, y = working(arrays[:2])

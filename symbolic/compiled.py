@@ -25,7 +25,7 @@ from symbolic.codegen.reference import apply, evaluate
 from symbolic.codegen.writer import Failure
 from symbolic.collector import paused
 from symbolic.config import config
-from symbolic.fgraph import Facts, capture
+from symbolic.fgraph import Facts, FunctionGraph, capture
 from symbolic.graph import Apply, Variable, clone_replace, describe
 from symbolic.infer import infer
 from symbolic.opt.constant import EVALUATE
@@ -34,6 +34,7 @@ from symbolic.opt.rules import rules_for
 from symbolic.opt.stable import stabilised
 from symbolic.shared import Container, SharedVariable
 from symbolic.spec import Input, Spec
+from symbolic.tree import node_text, verbose
 
 EVALUATE.append(apply)
 _warned: set[str] = set()
@@ -46,9 +47,14 @@ class Function:
 
     Calling it takes the inputs by position or name and returns the outputs in the structure they were given in, as
     new arrays. Calls from several threads are safe, and run at once where native code runs.
+
+    ``f(..., output_subset=[...])`` computes only these outputs, by position, or by key where they are a dict, and all
+    updates. ``f.trust_input = True`` is accepted for Theano's sake: arguments are checked in native code, in some ten ns.
     """
 
     spec: Spec
+    parts: dict[tuple[int, ...], Function]
+    trust_input: bool
     __slots__ = ()
 
     if TYPE_CHECKING:  # native functions have it from the entry extension
@@ -56,9 +62,16 @@ class Function:
 
     # ---- arguments ----
 
-    def _bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-        """Return the arguments of a call in order, with defaults; a state that was given is set."""
+    def _bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """Return the arguments of a call in order, with defaults; a state that was given is set.
+
+        With `output_subset`, what is to be called instead.
+        """
         spec = self.spec
+        if "output_subset" in kwargs and not any(i.name == "output_subset" for i in spec.inputs):
+            rest = {name: value for name, value in kwargs.items() if name != "output_subset"}
+            part = self._part(kwargs["output_subset"])
+            return partial(part, *args, **rest)
         given = dict(zip(range(len(spec.inputs)), args, strict=False))
         if len(args) > len(spec.inputs):
             raise TypeError(f"{spec.name}: takes {len(spec.inputs)} inputs, got {len(args)}")
@@ -85,6 +98,21 @@ class Function:
         for state, value in states:
             state.set_value(value)
         return tuple(out)
+
+    def _part(self, wanted: Any) -> Function:
+        """Return the function of some outputs, with all updates; made when it is first asked for."""
+        spec = self.spec
+        named = isinstance(spec.structure, list) and bool(spec.structure)
+        keys: list[Any] = spec.structure if named else list(range(len(spec.outputs)))
+        if isinstance(wanted, (str, int)) or not all(w in keys for w in wanted):
+            raise ValueError(f"{spec.name}: output_subset must be a list of outputs, which are {keys}, got {wanted!r}")
+        places = tuple(keys.index(w) for w in wanted)
+        with _compiling:
+            if places not in self.parts:
+                structure = [keys[p] for p in places] if named else ()
+                self.parts[places] = make(Spec(spec.inputs, spec.shareds, [spec.outputs[p] for p in places], spec.updates,
+                                               structure, spec.mode, spec.name, spec.loc))
+            return self.parts[places]
 
     def _filtered(self, k: int, i: Input, value: Any) -> np.ndarray:
         """Return `value` as an array of the input's type that native code can read."""
@@ -199,6 +227,11 @@ class Function:
     def __copy__(self) -> Function:
         return self.copy()
 
+    @property
+    def maker(self) -> Maker:
+        """Theano's way to the graph that is computed: ``f.maker.fgraph.toposort()``."""
+        return Maker(self)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Function:
         return make(copy.deepcopy(self.spec, memo))
 
@@ -211,6 +244,36 @@ class Function:
 
     def __repr__(self) -> str:
         return f"<symbolic function {self.spec.name}>"
+
+
+class Maker:
+    """What a function was made of, as Theano shows it.
+
+    Attributes
+    ----------
+    fgraph : FunctionGraph
+        What is computed, after rewriting.
+    inputs, outputs : list of Variable
+    """
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self.inputs = [i.variable for i in function.spec.inputs]
+        self.outputs = list(function.spec.outputs)
+        self.mode = function.spec.mode
+
+    @property
+    def fgraph(self) -> FunctionGraph:
+        return compiled_graph(self.function)
+
+
+def compiled_graph(function: Function) -> FunctionGraph:
+    """Return the graph that a function computes: after rewriting where it is native, as captured where it is interpreted."""
+    if isinstance(function, _Native):
+        return function.program.graph
+    if isinstance(function, CheckedFunction):
+        return compiled_graph(function._native)
+    return capture(function.spec.leaves, stable_roots(function.spec))
 
 
 def stable_roots(spec: Spec) -> list[Variable]:
@@ -257,6 +320,7 @@ class _Native(Function):
 
     def _set_up(self, spec: Spec, compiler: Compiler, program: _Program) -> None:
         self.spec, self.compiler, self.program, self.variants, self.fallback = spec, compiler, program, {}, None
+        self.parts, self.trust_input = {}, False
 
     def _convert(self, k: int, value: Any) -> np.ndarray:
         arguments = self.spec.arguments
@@ -271,7 +335,7 @@ class _Native(Function):
         facts = frozenset((k, a) for k, (v, x) in enumerate(zip(self.spec.leaves, arrays, strict=True))
                           for a, n in enumerate(x.shape) if n == 1 and v.type.shape[a] is None)
         if not failure.broadcast or 1 not in detail[:2]:
-            raise self._explained(failure, detail)
+            raise self._explained(failure, detail, arrays)
         if not facts:
             return self._interpreted(args)
         with _compiling:
@@ -287,7 +351,7 @@ class _Native(Function):
         failure = program.loaded.failures[code]
         if failure.broadcast and 1 in detail[:2]:
             return self._interpreted(args)
-        raise self._explained(failure, detail)
+        raise self._explained(failure, detail, self._arrays(args))
 
     def _interpreted(self, args: tuple[Any, ...]) -> Any:
         """Call with NumPy, which broadcasts what it is: an extent is 1 that doesn't follow from those of the inputs."""
@@ -295,14 +359,17 @@ class _Native(Function):
             self.fallback = InterpretedFunction(self.spec)
         return self.fallback(*args)
 
-    def _explained(self, failure: Failure, detail: Sequence[int]) -> Exception:
+    def _explained(self, failure: Failure, detail: Sequence[int], arrays: Sequence[np.ndarray] = ()) -> Exception:
         text = failure.message.format(*detail[:failure.details])
         if failure.node is None:
             v = self.spec.leaves[failure.input]
             return failure.error(errors.message(self.spec.name, f"input {failure.input}, {describe(v)}: {text}", (),
                                                 v.loc or self.spec.loc))
         node = failure.node
-        return failure.error(errors.message(node.op.name, text, tuple(describe(v) for v in node.inputs), node.loc))
+        text, _, hint = text.partition("\nhint: ")
+        more = node_text(node, dict(zip(self.spec.leaves, arrays, strict=False))) if verbose() else ""
+        return failure.error(errors.message(node.op.name, text, tuple(describe(v) for v in node.inputs), node.loc, hint or None)
+                             + more)
 
     @property
     def source(self) -> str:
@@ -335,20 +402,23 @@ class InterpretedFunction(Function):
     """A function that NumPy computes, op by op: ``mode="FAST_COMPILE"``, and machines without a compiler."""
 
     def __init__(self, spec: Spec) -> None:
-        self.spec = spec
+        self.spec, self.parts, self.trust_input = spec, {}, False
         self.roots = stable_roots(spec)
         infer(capture(spec.leaves, self.roots))  # raises what is wrong whatever the inputs are
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function on values of its inputs, by position or by name."""
+        given = self._bind(args, kwargs)
+        if callable(given):
+            return given()
         with _interpreting:
-            results = self._results(self._arrays(self._bind(args, kwargs)))
+            results = self._results(self._arrays(given))
             for (s, _), new in zip(self.spec.updates, results[len(self.spec.outputs):], strict=True):
                 s.container.value = new
         return self._pack(results[:len(self.spec.outputs)])
 
     def _results(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
-        computed = evaluate(self.roots, dict(zip(self.spec.leaves, arrays, strict=True)))
+        computed = evaluate(self.roots, dict(zip(self.spec.leaves, arrays, strict=True)), self.spec.mode.watch)
         return [np.array(r, order="C") for r in computed]  # outputs never alias inputs
 
 
@@ -409,6 +479,9 @@ def _check_error(node: Apply, got: np.ndarray, want: np.ndarray) -> Exception:
 
 def make(spec: Spec) -> Function:
     """Compile `spec`, in the interpreter where there is no compiler."""
+    if config.warn_float64 != "ignore":  # what the user built has been looked at; what rewrites make isn't theirs
+        with config.change_flags(warn_float64="ignore"):
+            return make(spec)
     compiler = find_compiler() if spec.mode.name != "FAST_COMPILE" else None
     if compiler is None:
         if spec.mode.name != "FAST_COMPILE":

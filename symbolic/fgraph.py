@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from symbolic.graph import Apply, Constant, Op, Variable, toposort
+from symbolic.source import standing_for
 from symbolic.types import TensorType
 
 #: Knowledge that an extent is 1: (ordinal of a captured variable, axis).
@@ -48,6 +49,20 @@ class FunctionGraph:
             for v in dict.fromkeys(node.inputs):
                 table.setdefault(v, []).append(node)
         return table
+
+    def toposort(self) -> list[Apply]:
+        """Return the nodes, producers first."""
+        return list(self.nodes)
+
+    @property
+    def apply_nodes(self) -> set[Apply]:
+        """The nodes, as a set."""
+        return set(self.nodes)
+
+    @property
+    def variables(self) -> set[Variable]:
+        """All variables of the graph."""
+        return {*self.inputs, *self.outputs, *(v for n in self.nodes for v in (*n.inputs, *n.outputs))}
 
     def verify(self) -> None:
         """Raise AssertionError if the graph isn't topologically sorted, interned and closed."""
@@ -149,7 +164,10 @@ class Interner:
         if done is not None:
             return [self.table[o] for o in node.outputs]
         result: Sequence[Variable] = node.outputs
-        expansion = node.op.expand(*node.inputs)
+        expansion = None
+        if type(node.op).expand is not Op.expand:
+            with standing_for(node.loc):
+                expansion = node.op.expand(*node.inputs)
         if expansion is not None:
             result = Interner.__call__(self, list(expansion))
         elif self.simplify is not None:

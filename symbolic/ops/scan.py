@@ -154,14 +154,14 @@ class Scan(Op):
         """Return the results of a loop that runs as this one does, with other inputs and outputs of a step."""
         loop = Scan(inner_inputs, inner_outputs, carries, sequences, self.until, self.reverse, self.truncate, self.label,
                     self.repeat)
-        return loop.make_node(*operands).outputs
+        return loop(*operands, return_list=True)
 
     def back(self, inner_inputs: Sequence[Variable], inner_outputs: Sequence[Variable], carries: int, sequences: int,
              operands: Sequence[Variable]) -> Sequence[Variable]:
         """Return the results of a loop that runs the other way, to its end."""
         loop = Scan(inner_inputs, inner_outputs, carries, sequences, False, not self.reverse,
                     label=f"gradient of {self.label or 'scan'}")
-        return loop.make_node(*operands).outputs
+        return loop(*operands, return_list=True)
 
 
 def _restored(leaves: Any, flat: Any, places: Any, inputs: Any, *rest: Any) -> Scan:

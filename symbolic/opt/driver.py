@@ -18,6 +18,7 @@ from symbolic.ops.elementwise import cast_to
 from symbolic.ops.shape import dimshuffle
 from symbolic.opt.extent_keys import ExtentKeys, same_shape
 from symbolic.opt.rules import Result, Rule, RuleSet, key_of
+from symbolic.source import standing_for
 from symbolic.types import is_complex
 
 #: How often a rule may fire, beside a number for each node of the graph.
@@ -208,6 +209,10 @@ class Driver:
         rules = self.rules.by_root.get(key_of(node.op), self.rules.anywhere)
         if not rules:
             return None
+        with standing_for(node.loc):  # what stands for a node was made where the node was
+            return self._first(rules, node)
+
+    def _first(self, rules: Sequence[Rule], node: Apply) -> Sequence[Variable] | None:
         seconds, began = self.statistics.seconds, time.perf_counter()
         for r in rules:
             if r in self.stopped:

@@ -1,0 +1,1 @@
+"""Theano's ``theano.misc``: what programs import from there."""

@@ -1,0 +1,1 @@
+"""Theano's ``theano.tests``: what programs and their tests import from there."""

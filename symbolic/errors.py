@@ -60,7 +60,7 @@ class LinAlgError(SymbolicError, np.linalg.LinAlgError):
 
 
 class ParameterError(SymbolicError, ValueError):
-    """A parameter of a distribution outside its range."""
+    """A parameter of a distribution, or an operand, outside its range."""
 
 
 class CompileError(SymbolicError, RuntimeError):

@@ -1,6 +1,7 @@
 """``function``: from symbolic inputs and outputs to a callable."""
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -123,16 +124,17 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
     _check_inputs(ins)
     structure, outs = _outputs(outputs)
     pairs = _updates(updates)
+    ins, inner = _leaves_for(ins)
     arguments = [_argument(i, allow_input_downcast) for i in ins]
     used = inputs_of(outs + [u for _, u in pairs] + [i.update for i in ins if i.update is not None])
-    replace = _replacements(givens, ins, rebuild_strict)
+    replace = inner | _replacements(givens, ins, rebuild_strict)
     for i, a in zip(ins, arguments, strict=True):
         if a.state is not None:
             replace[i.variable] = a.state
             pairs += _updates([(a.state, i.update)])
     roots = clone_replace(outs + [u for _, u in pairs], replace) if replace else outs + [u for _, u in pairs]
     more = _default_updates(roots, pairs, no_default_updates, replace)
-    pairs, roots = pairs + more, roots + [u for _, u in more]
+    pairs, roots = _without_clones(pairs, more, roots + [u for _, u in more])
     leaves = inputs_of(roots)
     known = {i.variable for i in ins}
     for v in leaves:
@@ -145,7 +147,15 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
     shareds += [s for s, _ in pairs if s not in shareds]
     label = name or (f"{loc.file.rsplit('/', 1)[-1]}:{loc.line}" if loc else "function")
     new_values = [(s, r) for (s, _), r in zip(pairs, roots[len(outs):], strict=True)]
-    return make(Spec(arguments, _distinct(shareds), roots[:len(outs)], new_values, structure, chosen, label, loc))
+    return make(Spec(arguments, shareds, roots[:len(outs)], new_values, structure, chosen, label, loc))
+
+
+def _leaves_for(ins: Sequence[In]) -> tuple[list[In], dict[Variable, Variable]]:
+    """Return inputs, with a leaf in the place of each that is computed in the graph, and what each stands for."""
+    inner = {i.variable: i.variable.type(i.variable.name) for i in ins if i.variable.owner is not None}  # type: ignore[operator]
+    for v, leaf in inner.items():
+        leaf.loc = v.loc
+    return [dataclasses.replace(i, variable=inner.get(i.variable, i.variable)) for i in ins], inner
 
 
 def _argument(i: In, downcast: bool | None) -> Input:
@@ -192,18 +202,43 @@ def _replacements(givens: Any, ins: Sequence[In], strict: bool) -> dict[Variable
                 "function", "givens: the replacement has another type", (describe(key), describe(new)), caller(),
                 f"bring it to {key.type}, with .astype({key.dtype!r}) for the dtype"))
         replace[key] = new
+    for key, new in replace.items():
+        chained = [v for v in ancestors([new]) if v in replace and v is not key]
+        if chained:
+            raise errors.GraphError(errors.message(
+                "function", f"givens: what stands for {key} uses {chained[0]}, which givens replaces as well",
+                (describe(key), describe(chained[0])), new.loc or caller(),
+                "replacements aren't replaced again: write out what is meant, or replace in two steps with symbolic.clone"))
     return replace
 
 
-def _distinct(shareds: Sequence[SharedVariable]) -> list[SharedVariable]:
-    """Refuse two shared variables on one storage: which of them an update means couldn't be said."""
-    seen: dict[int, SharedVariable] = {}
-    for s in shareds:
-        other = seen.setdefault(id(s.container), s)
-        if other is not s:
-            raise errors.GraphError(errors.message("function", f"{other} and {s} are clones that share one value", (),
-                                                   s.loc, "use one of them, with givens"))
-    return list(shareds)
+def _without_clones(pairs: list[tuple[SharedVariable, Variable]], more: list[tuple[SharedVariable, Variable]],
+                    roots: list[Variable]) -> tuple[list[tuple[SharedVariable, Variable]], list[Variable]]:
+    """Return updates and roots in which one variable stands for all clones that share a value.
+
+    Where clones have default updates (`more`), each starts from what the one before it gave, as a batch normalisation does that
+    is applied twice; an update that the user asked for (`pairs`) comes in their place.
+    """
+    owner: dict[int, SharedVariable] = {}
+    twins: dict[Variable, Variable] = {}
+    for s in [*(v for v in inputs_of(roots) if isinstance(v, SharedVariable)), *(s for s, _ in pairs + more)]:
+        one = owner.setdefault(id(s.container), s)
+        if one is not s:
+            twins[s] = one
+    if not twins:
+        return pairs + more, roots
+    n = len(roots) - len(pairs) - len(more)
+    outputs, new = clone_replace(roots[:n], twins), dict[SharedVariable, Variable]()
+    for k, ((s, _), value) in enumerate(zip(pairs + more, roots[n:], strict=True)):
+        one = owner[id(s.container)]
+        if one not in new:
+            new[one] = clone_replace([value], twins)[0]
+        elif k < len(pairs):
+            raise errors.UpdateError(errors.message("function", f"{one} and {s} are clones that share one value, and both are "
+                                                    "updated", (), s.loc, "update one of them"))
+        elif not any(one is owner[id(p.container)] for p, _ in pairs):
+            new[one] = clone_replace([value], {**twins, s: new[one]})[0]
+    return list(new.items()), [*outputs, *new.values()]
 
 
 def _check_inputs(ins: Sequence[In]) -> None:

@@ -38,7 +38,6 @@ class Variable:
 
     __slots__ = ("__weakref__", "_tag", "index", "loc", "name", "owner", "type")
     __array_priority__ = 1000
-    __array_ufunc__ = None  # so that ndarray * Variable calls Variable.__rmul__
 
     if TYPE_CHECKING:  # installed from tables by ops.operators; checkers can't see that
         __add__: Any
@@ -130,9 +129,23 @@ class Variable:
             f"{self} is symbolic: it has no truth value until the function runs. Use T.switch(condition, a, b) "
             f"to choose elementwise, T.and_/T.or_ to combine conditions, `is None` to test for absence")
 
+    def __len__(self) -> int:
+        return self._length("len")
+
     def __iter__(self) -> Any:
-        raise TypeError(f"can't iterate over {self} ({self.type}): its length is known only when the function "
-                        "runs. Maybe you are using the builtin sum or max; use T.sum and T.max")
+        return (self[k] for k in range(self._length("iteration")))
+
+    def _length(self, what: str) -> int:
+        """Return the extent of the first axis, which must be known."""
+        if self.ndim == 0:
+            raise TypeError(f"{what}: {describe(self)} is a scalar, which has no length")
+        n = self.type.shape[0]
+        if n is None:
+            raise TypeError(errors.message(
+                what, "the length is known only when the function runs", (describe(self),), caller(),
+                "x.shape[0] is the length as a variable; scan and map go over x; where the builtin sum, max or min was called, "
+                "use T.sum, T.max, T.min; T.specify_shape states a length"))
+        return n
 
 
 class Constant(Variable):

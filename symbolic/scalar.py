@@ -307,8 +307,10 @@ def cast(x: Expr, dtype: str) -> Expr:
         return x
     if x.op == "const":
         value = x.arg.real if is_complex(x.dtype) and not is_complex(dtype) else x.arg
-        if not (isinstance(value, float) and not math.isfinite(value) and np.dtype(dtype).kind not in "fc"):
+        if not (isinstance(value, float) and np.dtype(dtype).kind in "iu"):
             return const(value, dtype)
+        if abs(value) < 2.0**63:  # what doesn't fit in 64 bits becomes what the processor makes of it, when it runs
+            return const(int(value) % 2**64 if dtype == "uint64" else np.int64(value).astype(dtype), dtype)
     return Expr("cast", (x,), None, dtype)
 
 

@@ -218,7 +218,7 @@ def _build(program: Program, compiler: Compiler, store: Cache, first: Waiting | 
     known = {k.name: found for k in program.kernels if (found := store.kernel(k.name[2:]))}
     for reuse in (True, False):
         missing = [k for k in program.kernels if not reuse or k.name not in known]
-        units = _units(missing)
+        units = _units(missing, program.size())
         sources = [program.source(kernels, run=n == 0) for n, kernels in enumerate(units)]
         names = [sha256((compiler.identity() + s).encode()).hexdigest()[:32] for s in sources]
         began = time.perf_counter()
@@ -243,18 +243,18 @@ def _symbol(store: Cache, sha: str) -> str:
     return "symbolic_run" if "int symbolic_run(" in source else "symbolic_unit"
 
 
-def _units(kernels: Sequence[KernelText]) -> list[list[KernelText]]:
-    """Share kernels among compiler processes, the longest first; the first unit also gets the program."""
-    size = sum(len(k.text) for k in kernels)
-    count = max(1, min(available_cores(), size // WORTH_A_UNIT, len(kernels)))
+def _units(kernels: Sequence[KernelText], own: int) -> list[list[KernelText]]:
+    """Share kernels among compiler processes, the longest first; the first unit also gets the program, of size `own`."""
+    size = sum(len(k.text) for k in kernels) + own
+    count = max(1, min(available_cores(), size // WORTH_A_UNIT, len(kernels) + 1))
     units: list[list[KernelText]] = [[] for _ in range(count)]
-    sizes = [0] * count
+    sizes = [own, *[0] * (count - 1)]
     for k in sorted(kernels, key=lambda k: -len(k.text)):
         smallest = sizes.index(min(sizes))
         units[smallest].append(k)
         sizes[smallest] += len(k.text)
     order = {k.name: n for n, k in enumerate(kernels)}
-    return [sorted(u, key=lambda k: order[k.name]) for u in units]
+    return [sorted(u, key=lambda k: order[k.name]) for u in units if u or u is units[0]]
 
 
 def _compile_privately(program: Program, compiler: Compiler) -> Loaded:

@@ -1,9 +1,10 @@
 """Stage *render*: the fused steps become one C function, ``symbolic_run``, which a person can read."""
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,12 @@ def render_template(template: Template, function: str) -> str:
     return text.rstrip("\n")
 
 
+@cache
+def render_product(type: str, openmp: bool) -> str:
+    """Return the kernels for products with a packed matrix, see `packing`; `type` is C's."""
+    return _template("product.c.j2").render(type=type, openmp=openmp)
+
+
 @dataclass(frozen=True)
 class KernelText:
     """One kernel as C: `name` is made from the hash of `text`, so equal kernels are one in every cache.
@@ -72,6 +79,11 @@ class Program:
     openmp: bool = True
     python: list[Apply] = field(default_factory=list)
 
+    def size(self) -> int:
+        """Return the length of what a compiler has to optimise besides kernels: of loops, and of all if it is short."""
+        lines = self.body if len(self.body) <= LONG else []
+        return sum(len(text) for text in (*(k.text for k in self.steps), *self.loops, *lines))
+
     def source(self, kernels: Sequence[KernelText] | None = None, run: bool = True) -> str:
         """Return a translation unit: the prelude, `kernels` (default all) and, with `run`, ``symbolic_run``."""
         here = self.kernels if kernels is None else list(kernels)
@@ -82,7 +94,7 @@ class Program:
         return _template("program.c.j2").render(
             title=self.title.replace("*/", "* /"), prelude=prelude(text), kernels=here, elsewhere=elsewhere,
             body=self.body if run else None, steps=self.steps, loops=self.loops, long=len(self.body) > LONG,
-            multiplies="multiply(" in text, openmp=self.openmp, threshold=config.openmp_threshold)
+            multiplies="multiply(" in text, packs="worth_packing(" in text, openmp=self.openmp, threshold=config.openmp_threshold)
 
 
 def write(lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], title: str, updated: Sequence[int] = (),
@@ -98,7 +110,7 @@ def write(lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], title: st
     identity : str
         Of the compiler and its options; part of the kernels' names.
     """
-    unit = Unit(openmp, identity, write_loop, write_arm, render_template)
+    unit = Unit(openmp, identity, write_loop, write_arm, render_template, partial(render_product, openmp=openmp))
     w = Writer(lowering, fusion, guards, updated, unit)
     kernels = [KernelText(name, _prototype(text).replace("KERNEL", name), text.replace("KERNEL", name),
                           tuple(dict.fromkeys(notes))) for text, (name, notes) in unit.texts.items()]
@@ -109,6 +121,5 @@ def write(lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], title: st
 
 
 def _prototype(text: str) -> str:
-    """Return the declaration of the function that a kernel's text ends with."""
-    head = text[text.index("void KERNEL("):]
-    return head[:head.index("\n{")] + ";"
+    """Return the declarations of the functions that a kernel's text offers: those named KERNEL that aren't static."""
+    return " ".join(f"{head};" for head in re.findall(r"(?m)^void KERNEL\w*\([^{]*?\)(?=\n\{)", text))

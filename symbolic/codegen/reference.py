@@ -251,9 +251,20 @@ def _evaluate_node(node: Expr, args: list[Any], arrays: Sequence[np.ndarray], en
         return np.where(*args).astype(node.dtype, copy=False)[()]
     if node.op == "cast":
         x = np.asarray(args[0])
+        if x.dtype.kind == "f" and np.dtype(node.dtype).kind in "iu":
+            return _integral(x, node.dtype)[()]
         return (x.real if x.dtype.kind == "c" and np.dtype(node.dtype).kind != "c" else x).astype(node.dtype)[()]
     out = ATOMS[node.op].numpy(*args)
     return out if getattr(out, "dtype", None) == node.dtype else np.asarray(out).astype(node.dtype)[()]
+
+
+def _integral(x: np.ndarray, dtype: str) -> np.ndarray:
+    """Return the integer parts of floats as compiled programs do, through int64: so what doesn't fit becomes the same."""
+    if dtype != "uint64":
+        return x.astype("int64").astype(dtype)
+    small = x < 2.0**63
+    part = np.where(small, x, x - 2.0**63).astype("int64").astype("uint64")
+    return np.where(small, part, part ^ np.uint64(2**63))
 
 
 def _index_lambda(meaning: IndexLambda, shape: tuple[int, ...], dtype: str, arrays: Sequence[np.ndarray]) -> np.ndarray:

@@ -161,7 +161,7 @@ class Elementwise(Op):
         return (broadcast_extents(types),)
 
     def checks(self, *types: TensorType) -> tuple[Check, ...]:
-        return equal_extent_checks(types)
+        return equal_extent_checks(types) + (_exponent_checks(types) if self.fn == "pow" else ())
 
     def compute(self, *types: TensorType) -> IndexLambda:
         out = self.infer_type(*types)[0]
@@ -375,6 +375,16 @@ def equal_extent_checks(types: Sequence[TensorType]) -> tuple[Check, ...]:
                              "puts one there",
                              detail=(x, y), broadcast=((first, first_axis), (k, own))))
     return tuple(out)
+
+
+def _exponent_checks(types: Sequence[TensorType]) -> tuple[Check, ...]:
+    """Return that no integer is raised to a negative power, which no integer is; as NumPy."""
+    y = types[1]
+    if not is_discrete(promote(*(t.dtype for t in types))) or not y.dtype.startswith("int"):
+        return ()
+    n = load(1, [axis(a) for a in range(y.ndim)], y.dtype)
+    return (Check(const(0, y.dtype) <= n, "an integer can't be raised to the power {0}, which gives no integer; cast one of them "
+                  "to a float", tuple(dim(1, a) for a in range(y.ndim)), (cast(n, "int64"),), error=errors.ParameterError),)
 
 
 class SumTo(Op):

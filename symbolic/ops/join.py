@@ -12,6 +12,7 @@ from symbolic.ops.create import alloc
 from symbolic.ops.elementwise import cast_to, integer_operand, under_policy
 from symbolic.ops.extents import MakeVector, Pullback, Shape_i, SpecifyShape, as_extents, axis_of, extents
 from symbolic.ops.index import getitem, take
+from symbolic.ops.nonzero import repeated
 from symbolic.ops.shape import dimshuffle, flatten, reshape, shape_padleft
 from symbolic.scalar import Check, Expr, IndexLambda, Part, Scatter, axis, binary, cast, const, dim, load
 from symbolic.source import caller
@@ -312,10 +313,16 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
     Parameters
     ----------
     x : Variable
-    repeats : int, integer scalar, or sequence of int
-        How often; a sequence has one number for each element of the axis, and must be known beforehand.
+    repeats : int, integer scalar or integer vector
+        How often; a vector has one number for each element of the axis.
     axis : int, optional
         None repeats the elements of the flattened array.
+
+    Raises
+    ------
+    ShapeError
+        If a number is negative, or a vector has another length than the axis; when the function runs where that is
+        known only then.
 
     Examples
     --------
@@ -327,11 +334,18 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
         x, axis = flatten(x), 0
     a = axis_of(axis, x.ndim, "repeat")
     r = as_tensor_variable(repeats)
+    if r.ndim == 1 and r.type.shape[0] == 1:
+        r = dimshuffle(r)
+    if r.ndim > 1 or not is_discrete(r.dtype):
+        raise errors.DTypeError(errors.message("repeat", "repeats must be an integer or a vector of integers", (describe(r),),
+                                               caller()))
+    if isinstance(r, Constant) and (r.data < 0).any():
+        raise errors.ShapeError(errors.message("repeat", f"repeats can't be negative, got {r.data.min()}", (describe(x),),
+                                               caller()))
     if r.ndim == 1:
-        if not isinstance(r, Constant):
-            raise errors.NotSupported(errors.message("repeat", "repeats must be a scalar, or a vector known beforehand",
-                                                     (describe(r),), caller()))
-        return take(x, np.repeat(np.arange(len(r.data)), r.data), a)
+        if isinstance(r, Constant) and x.type.shape[a] == len(r.data):
+            return take(x, np.repeat(np.arange(len(r.data)), r.data), a)
+        return take(x, repeated(cast_to(r, "int64"), x, a), a)
     n = integer_operand(r, "repeat")
     own = extents(x)
     wide = alloc(dimshuffle(x, *range(a + 1), "x", *range(a + 1, x.ndim)), *own[:a + 1], n, *own[a + 1:])
@@ -365,13 +379,40 @@ class Roll(Op):
         return [[True], [False]]
 
 
-def roll(x: Any, shift: Any, axis: int | None = None) -> Variable:
-    """Return `x` with elements moved along an axis; those beyond the end come in at the front.
+def roll(x: Any, shift: Any, axis: int | Sequence[int] | None = None) -> Variable:
+    """Return `x` with elements moved along axes; those beyond the end come in at the front. As ``numpy.roll``.
 
+    Parameters
+    ----------
+    x : array_like
+    shift : int or integer scalar, or a sequence of them
+        How far; one for each of several axes, or the same for all.
+    axis : int or sequence of int, optional
+        None: the flattened array is moved.
+
+    Raises
+    ------
+    ValueError
+        If there are several shifts and another number of axes.
+
+    Examples
+    --------
     >>> roll(np.zeros((2, 3)), 1, axis=0).type.shape
     (2, 3)
     """
     x = as_tensor_variable(x)
+    several = isinstance(shift, (list, tuple))
     if axis is None:
-        return reshape(roll(flatten(x), shift, 0), extents(x))
-    return Roll(axis_of(axis, x.ndim, "roll"))(x, integer_operand(shift, "roll"))
+        flat = flatten(x)
+        for s in shift if several else [shift]:
+            flat = roll(flat, s, 0)
+        return reshape(flat, extents(x))
+    axes = [axis] if isinstance(axis, (int, np.integer)) else list(axis)
+    shifts = list(shift) if several else [shift] * len(axes)
+    if several and isinstance(axis, (int, np.integer)):
+        axes = axes * len(shifts)
+    if len(shifts) != len(axes):
+        raise ValueError(f"roll: {len(shifts)} shifts were given for {len(axes)} axes")
+    for s, a in zip(shifts, axes, strict=True):
+        x = Roll(axis_of(a, x.ndim, "roll"))(x, integer_operand(s, "roll"))
+    return x

@@ -11,6 +11,39 @@ from symbolic.graph import Constant, Variable, as_tensor_variable, constant
 from symbolic.graph import Constant as TensorConstant
 from symbolic.graph import Variable as TensorVariable
 from symbolic.ops.along import take_along_axis
+from symbolic.ops.arrangement import (
+    append,
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    broadcast_arrays,
+    column_stack,
+    cross,
+    dstack,
+    expand_dims,
+    flip,
+    fliplr,
+    flipud,
+    geomspace,
+    hstack,
+    indices,
+    inner,
+    inverse_permutation,
+    is_flat,
+    logspace,
+    matrix_transpose,
+    meshgrid,
+    permute_row_elements,
+    rollaxis,
+    rot90,
+    trapezoid,
+    tril_indices,
+    tril_indices_from,
+    triu_indices,
+    triu_indices_from,
+    vdot,
+    vstack,
+)
 from symbolic.ops.create import (
     Alloc,
     AllocEmpty,
@@ -42,6 +75,7 @@ from symbolic.ops.diagonal import (
     tril,
     triu,
 )
+from symbolic.ops.einsum import einsum
 from symbolic.ops.extents import (
     MakeVector,
     Shape_i,
@@ -56,10 +90,8 @@ from symbolic.ops.extents import (
 from symbolic.ops.extra import (
     bartlett,
     bincount,
-    compress,
     fill_diagonal,
     fill_diagonal_offset,
-    flatnonzero,
     ravel_multi_index,
     to_one_hot,
     unique,
@@ -157,6 +189,22 @@ from symbolic.ops.join import (
 )
 from symbolic.ops.linalg import Dot, batched_dot, batched_tensordot, dot, matmul, outer, tensordot
 from symbolic.ops.matrix import kron
+from symbolic.ops.more_functions import (
+    cbrt,
+    copysign,
+    erfcx,
+    heaviside,
+    hypot,
+    isfinite,
+    logaddexp,
+    logaddexp2,
+    nan_to_num,
+    sinc,
+    xlogx,
+    xlogy0,
+)
+from symbolic.ops.nnet import logsoftmax as log_softmax
+from symbolic.ops.nnet import softmax
 from symbolic.ops.operators import (
     allclose,
     cast,
@@ -171,6 +219,7 @@ from symbolic.ops.operators import (
     size,
     smallest,
 )
+from symbolic.ops.pad import pad
 from symbolic.ops.reduce import (
     all,
     any,
@@ -189,6 +238,7 @@ from symbolic.ops.reduce import (
     var,
 )
 from symbolic.ops.scatter import inc_subtensor, set_subtensor
+from symbolic.ops.selection import argwhere, choose, compress, extract, flatnonzero, nonzero, nonzero_values
 from symbolic.ops.shape import (
     DimShuffle,
     Reshape,
@@ -205,7 +255,30 @@ from symbolic.ops.shape import (
     transpose,
 )
 from symbolic.ops.sort import argsort, argtopk, median, searchsorted, sort, topk, topk_and_argtopk
+from symbolic.ops.statistics import (
+    average,
+    corrcoef,
+    count_nonzero,
+    cov,
+    digitize,
+    histogram,
+    interp,
+    nanargmax,
+    nanargmin,
+    nancumprod,
+    nancumsum,
+    nanmax,
+    nanmean,
+    nanmin,
+    nanprod,
+    nanstd,
+    nansum,
+    nanvar,
+    percentile,
+    quantile,
+)
 from symbolic.ops.variables import *  # noqa: F403  (a family made from tables: scalar, fmatrix, ivectors, ...)
+from symbolic.ops.vectorize import vectorize, vmap
 from symbolic.reverse import Lop, grad
 from symbolic.tensor import extra_ops, nlinalg, nnet, shared_randomstreams, signal, slinalg
 from symbolic.testing import numeric_grad, verify_grad

@@ -1,4 +1,4 @@
-"""Signal processing: ``T.signal.pool``, ``T.signal.downsample``."""
-from symbolic.tensor.signal import downsample, pool
+"""Signal processing: ``T.signal.conv``, ``T.signal.pool``, ``T.signal.downsample``."""
+from symbolic.tensor.signal import conv, downsample, pool
 
-__all__ = ["downsample", "pool"]
+__all__ = ["conv", "downsample", "pool"]

@@ -307,7 +307,8 @@ where = switch
 
 #: Modules at Theano's import paths that are found when they are asked for, and classes that only such programs name.
 _LATER = {"Elemwise": "elemwise", "CAReduce": "elemwise", "TensorSharedVariable": "sharedvar",
-          "ScalarSharedVariable": "sharedvar", "SharedVariable": "sharedvar", "elemwise": "", "opt": "", "sharedvar": "", "var": "", "xlogx": ""}
+          "ScalarSharedVariable": "sharedvar", "SharedVariable": "sharedvar", "elemwise": "", "opt": "", "sharedvar": "",
+          "var": "", "xlogx": ""}
 
 
 def __getattr__(name: str) -> Any:

@@ -265,9 +265,8 @@ class _Job:
 
 
 def _text(row: Mapping[str, float]) -> str:
-    words = {"loss": "loss {:.4f}", "accuracy": "accuracy {:.1%}", "val_loss": "validation loss {:.4f}",
-             "val_accuracy": "accuracy {:.1%}"}
-    return "  ".join(form.format(row[name]) for name, form in words.items() if name in row)
+    words = {"loss": "loss {:.4f}", "accuracy": "{:.1%}", "val_loss": "val {:.4f}", "val_accuracy": "{:.1%}"}
+    return " ".join(form.format(row[name]) for name, form in words.items() if name in row)
 
 
 class _bar:
@@ -276,7 +275,7 @@ class _bar:
     def __init__(self, shown: bool, epochs: int, done: int) -> None:
         self.bar = None
         if shown:
-            self.bar = Progress(TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), TimeElapsedColumn(),
+            self.bar = Progress(TextColumn("epoch"), MofNCompleteColumn(), BarColumn(12), TimeElapsedColumn(),
                                 TextColumn("{task.description}"))
             self.task = self.bar.add_task("", total=epochs, completed=done)
 

@@ -58,7 +58,7 @@ def test_it_learns_and_the_history_says_so(single, capsys):
     assert history["val_accuracy"][-1] > 0.9 and history["loss"][-1] < history["loss"][0]
     assert history.best_epoch == 1 + int(np.argmin(history["val_loss"]))
     text = capsys.readouterr().out
-    assert "30/30" in text and "validation loss" in text
+    assert "30/30" in text and "val 0." in text
     # what it says about the held items is what the network says
     order = np.random.default_rng(0).permutation(500)[:100]
     p = symbolic.function([L.get_all_layers(net)[0].input_var], L.get_output(net, deterministic=True))(x[order])

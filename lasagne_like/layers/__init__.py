@@ -50,6 +50,22 @@ from lasagne_like.layers.normalization import (
     instance_norm,
     layer_norm,
 )
+from lasagne_like.layers.pool import (
+    FeaturePoolLayer,
+    FeatureWTALayer,
+    GlobalPoolLayer,
+    MaxPool1DLayer,
+    MaxPool2DLayer,
+    MaxPool3DLayer,
+    Pool1DLayer,
+    Pool2DLayer,
+    Pool3DLayer,
+    SpatialPyramidPoolingLayer,
+    Upscale1DLayer,
+    Upscale2DLayer,
+    Upscale3DLayer,
+    pool_output_length,
+)
 from lasagne_like.layers.recurrent import CustomRecurrentLayer, Gate, GRULayer, LSTMLayer, RecurrentLayer
 from lasagne_like.layers.shape import (
     DimshuffleLayer,

@@ -17,12 +17,6 @@ def working(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     return [a.astype("float32" if dtype == "float16" else dtype, copy=False) for a in arrays]
 
 
-def told(op: Any, arrays: Sequence[np.ndarray]) -> tuple[int, ...]:
-    """Return the extents of a gradient that known ones and scalar operands tell."""
-    given = iter(arrays[op.operands:])
-    return tuple(int(next(given)) if n is None else n for n in op.known)
-
-
 class Walk:
     """The products of a convolution, one element of the filters at a time: a product of matrices each."""
 
@@ -54,7 +48,7 @@ class Walk:
 
     def image(self, padded: np.ndarray, view: Any) -> np.ndarray:
         """Return elements of images as (batch, groups, channels, positions)."""
-        return padded[view].reshape(*padded.shape[:3], -1)
+        return padded[view].reshape(*padded.shape[:3], prod(self.outputs))
 
     def filter(self, w: np.ndarray, tap: Any) -> np.ndarray:
         """Return one element of all filters as (groups, filters, channels); with the position before the channels if unshared."""

@@ -19,6 +19,7 @@ test: lint
 
 demo: $(VENV)/.stamp-demo
 	$(BIN)/python examples/digits_mlp.py
+	$(BIN)/python examples/digits_lenet.py
 
 examples: $(VENV)/.stamp-demo
 	$(BIN)/python examples/newton.py

@@ -214,3 +214,12 @@ def test_counting_contexts_against_a_slow_count(example):
 
     want = np.mean([-np.log2(probability(held[k - 2:k], held[k])) for k in range(2, 40)])
     assert np.isclose(char_rnn.context_bits(train, held, 3, 2), want)
+
+
+@pytest.mark.parametrize("seed", [0])
+def test_a_lenet_through_layers_learns_the_digits(example, capsys, seed, monkeypatch):
+    pytest.importorskip("sklearn")
+    monkeypatch.setattr(symbolic.config, "floatX", "float32")
+    accuracy = example("digits_lenet").main(["--seed", str(seed)])
+    assert accuracy >= 0.985
+    assert f"test accuracy {accuracy:.2%}" in capsys.readouterr().out

@@ -90,3 +90,4 @@ from lasagne_like.layers.special import (
     rrelu,
     standardize,
 )
+from lasagne_like.layers.transform import TPSTransformerLayer, TransformerLayer

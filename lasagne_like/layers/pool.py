@@ -354,12 +354,12 @@ class SpatialPyramidPoolingLayer(Layer):
         return T.concatenate(grids, axis=2)
 
     def _fast(self, input: Any, size: Sequence[Any], p: int) -> Any:
-        window, step = [tuple(f(n) for n in size) for f in (lambda n: (n + p - 1) // p, lambda n: n // p)]
+        window, step = tuple((n + p - 1) // p for n in size), tuple(n // p for n in size)
         pooled = pool_2d(input, ws=window, stride=step, ignore_border=True, mode=self.mode)
         return pooled[:, :, :p, :p].flatten(3)  # windows that don't fill the image may leave room for one more
 
     def _cells(self, input: Any, size: Sequence[Any], p: int) -> Any:
-        reduce = {"max": T.max, "sum": T.sum}.get(self.mode, T.mean)
+        reduce: Any = {"max": T.max, "sum": T.sum}.get(self.mode, T.mean)
         bounds = [[((k * n) // p, ((k + 1) * n + p - 1) // p) for k in range(p)] for n in size]
         cells = [reduce(input[:, :, top:bottom, left:right], axis=(2, 3)) for top, bottom in bounds[0] for left,
                  right in bounds[1]]

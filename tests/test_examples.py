@@ -246,7 +246,7 @@ def test_a_residual_network_learns_the_digits(example, monkeypatch):
 def test_a_character_model_through_layers(example, capsys, monkeypatch):
     monkeypatch.setattr(symbolic.config, "floatX", "float32")
     module = example("char_lstm")
-    bits = module.main(["--epochs", "4", "--units", "64"])
+    bits = module.main(["--epochs", "15", "--units", "64"])
     counts = np.unique(list(module.corpus()), return_counts=True)[1]
     share = counts / counts.sum()
     alone = -(share * np.log2(share)).sum()  # of a model that knows how frequent characters are

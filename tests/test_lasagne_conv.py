@@ -10,6 +10,7 @@ from layer_checks import L, compare, gradients, input_of, seeded
 import lasagne_like as lasagne
 import symbolic
 import symbolic.tensor as T
+from lasagne_like.layers import corrmm, dnn
 
 
 @pytest.fixture(autouse=True)
@@ -232,3 +233,15 @@ def test_the_inverse_of_a_convolution():
     want = np.zeros((2, 3, 5, 6))
     want[:, :, :5, :5] = transposed(up, conv.W.get_value(), 2, 0, (5, 5), False)
     compare([(back, v, want)])
+
+
+def test_cudnn_names_correlate():
+    rng = seeded()
+    x, v, a = given((2, 3, 5, 6), rng)
+    y, vy, b = given((1, 2, 3, 4, 3), rng)
+    two = dnn.Conv2DDNNLayer(x, 4, 3, (1, 2), 1, nonlinearity=None)
+    mm = corrmm.Conv2DMMLayer(x, 4, 3, nonlinearity=None, flip_filters=True)
+    three = dnn.Conv3DDNNLayer(y, 2, 2, nonlinearity=None)
+    compare([(two, v, correlated(a, two.W.get_value(), (1, 2), 1, flip=False)), (mm, v, correlated(a, mm.W.get_value())),
+             (three, vy, correlated(b, three.W.get_value(), flip=False))])
+    assert dnn.MaxPool2DDNNLayer(two, 2).output_shape == (2, 4, 2, 1) and dnn.batch_norm_dnn(two).output_shape == two.output_shape

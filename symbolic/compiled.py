@@ -19,15 +19,16 @@ from symbolic import errors
 from symbolic.codegen.agreement import agree, distance
 from symbolic.codegen.compiler import Compiler, find_compiler, no_compiler_message
 from symbolic.codegen.entry import EntryBuildError
-from symbolic.codegen.manifest import Loaded
 from symbolic.codegen.native import entry, native, program_path, program_text
 from symbolic.codegen.reference import apply, evaluate
+from symbolic.codegen.request import recall, remember, request
 from symbolic.codegen.writer import Failure
 from symbolic.collector import paused
 from symbolic.config import config
-from symbolic.fgraph import Facts, FunctionGraph, capture
+from symbolic.fgraph import Facts, FunctionGraph, capture, signature
 from symbolic.graph import Apply, Variable, clone_replace, describe
 from symbolic.infer import infer
+from symbolic.loop import nested_nodes
 from symbolic.opt.constant import EVALUATE
 from symbolic.opt.pipeline import optimised
 from symbolic.opt.rules import rules_for
@@ -282,13 +283,51 @@ def stable_roots(spec: Spec) -> list[Variable]:
 
 
 class _Program:
-    """Native code of one captured graph, or of a variant of it in which some extents are known to be 1."""
+    """Native code of one captured graph, or of a variant of it in which some extents are known to be 1.
+
+    Attributes
+    ----------
+    loaded : Loaded
+    """
 
     def __init__(self, spec: Spec, compiler: Compiler, facts: Facts = frozenset()) -> None:
+        self._spec, self._facts = spec, facts
+        self._graph: FunctionGraph | None = None
+        self._signature = ""
         with paused():
-            self.graph = optimised(capture(spec.leaves, stable_roots(spec), facts), rules_for(spec.mode, "captured"))
-            self.loaded: Loaded = native(
-                self.graph, [spec.leaves.index(s) for s, _ in spec.updates], spec.name, spec.loc, compiler)
+            place = {v: k for k, v in enumerate(spec.leaves)}
+            updated = [place[s] for s, _ in spec.updates]
+            sets = [rules_for(spec.mode, stage) for stage in ("stable", "captured")]
+            asked = None
+            if all(s.own for s in sets):  # of others' rules only the names are known
+                asked = request(spec.leaves, spec.roots, facts, updated, " | ".join(s.identity for s in sets), compiler)
+            found = None if asked is None else recall(asked, compiler)
+            if found is not None:
+                self.loaded, self._signature = found
+                return
+            self.loaded = native(self.graph, updated, spec.name, spec.loc, compiler)
+            if asked is not None:
+                remember(asked, self.loaded, self.graph)
+
+    @property
+    def graph(self) -> FunctionGraph:
+        """What is computed, after rewriting; of a program that the cache had, it is made when it is asked for."""
+        if self._graph is None:
+            with paused():
+                spec = self._spec
+                captured = capture(spec.leaves, stable_roots(spec), self._facts)
+                self._graph = optimised(captured, rules_for(spec.mode, "captured"))
+        return self._graph
+
+    def failure(self, code: int) -> Failure:
+        """Return what a code of the program means, with the node at which it failed."""
+        failure, places = self.loaded.failures[code], self.loaded.places
+        place = None if places is None else places[code]
+        if place is None:
+            return failure
+        if signature(self.graph) == self._signature:
+            return replace(failure, node=nested_nodes(self.graph)[place])
+        return replace(failure, input=None)  # settings have changed since; the node isn't known, the rest is
 
     def options(self, spec: Spec, compiler: Compiler) -> dict[str, Any]:
         """Return the arguments of a Callable."""
@@ -330,7 +369,7 @@ class _Native(Function):
 
     def _miss(self, code: int, detail: tuple[int, ...], args: tuple[Any, ...]) -> Any:
         """A guard failed: extents broadcast that were assumed equal, or the call is wrong."""
-        failure = self.program.loaded.failures[code]
+        failure = self.program.failure(code)
         arrays = self._arrays(args)
         facts = frozenset((k, a) for k, (v, x) in enumerate(zip(self.spec.leaves, arrays, strict=True))
                           for a, n in enumerate(x.shape) if n == 1 and v.type.shape[a] is None)
@@ -348,7 +387,7 @@ class _Native(Function):
         return self.variants[facts](*args)
 
     def _variant_miss(self, program: _Program, code: int, detail: tuple[int, ...], args: tuple[Any, ...]) -> Any:
-        failure = program.loaded.failures[code]
+        failure = program.failure(code)
         if failure.broadcast and 1 in detail[:2]:
             return self._interpreted(args)
         raise self._explained(failure, detail, self._arrays(args))
@@ -361,6 +400,8 @@ class _Native(Function):
 
     def _explained(self, failure: Failure, detail: Sequence[int], arrays: Sequence[np.ndarray] = ()) -> Exception:
         text = failure.message.format(*detail[:failure.details])
+        if failure.input is None:
+            return failure.error(errors.message(self.spec.name, text, (), self.spec.loc))
         if failure.node is None:
             v = self.spec.leaves[failure.input]
             return failure.error(errors.message(self.spec.name, f"input {failure.input}, {describe(v)}: {text}", (),

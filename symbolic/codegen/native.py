@@ -110,7 +110,7 @@ def native(graph: FunctionGraph, updated: Sequence[int], title: str, loc: Source
     store = _cache()
     if store is not None and config.dump is None and _findable(graph):
         manifest = store.function(key)
-        address = None if manifest is None else _link(store, manifest["units"])
+        address = None if manifest is None else link(store, manifest["units"])
         if manifest is not None and address is not None:
             return unpack(manifest, graph, address)
     with waiting(compiler, None if store is None else store.path / "tmp") as first:
@@ -136,7 +136,7 @@ def _cache() -> Cache | None:
         return None
 
 
-def _link(store: Cache, units: Sequence[Sequence[str]]) -> int | None:
+def link(store: Cache, units: Sequence[Sequence[str]]) -> int | None:
     """Load libraries in order and return the address in the last one; None if one is missing."""
     address = None
     for sha, symbol in units:
@@ -193,7 +193,7 @@ def _compile(graph: FunctionGraph, updated: Sequence[int], title: str, loc: Sour
     if not _findable(graph):  # its name says too little, but its text says what the compiler would give
         key = sha256(f"{compiler.identity()}\0{program.source()}".encode()).hexdigest()[:32]
         manifest = store.function(key) if config.dump is None else None
-        address = None if manifest is None else _link(store, manifest["units"])
+        address = None if manifest is None else link(store, manifest["units"])
         if manifest is not None and address is not None:
             return _loaded(program, address, manifest)
     units, address = _build(program, compiler, store, first)
@@ -230,7 +230,7 @@ def _build(program: Program, compiler: Compiler, store: Cache, first: Waiting | 
         store.store_kernels({k.name[2:]: name for name, kernels in zip(names, units, strict=True) for k in kernels})
         old = [] if not reuse else sorted({(sha, _symbol(store, sha)) for sha in known.values()} )
         loads = [*map(list, old), *([n, "symbolic_unit"] for n in names[1:]), [names[0], "symbolic_run"]]
-        address = _link(store, loads)
+        address = link(store, loads)
         if address is not None:
             return loads, address
     raise CacheError("a library that was just written to the cache can't be loaded\n"

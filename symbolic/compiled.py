@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +31,11 @@ from symbolic.graph import Apply, Variable, clone_replace, describe
 from symbolic.infer import infer
 from symbolic.loop import nested_nodes
 from symbolic.opt.constant import EVALUATE
+from symbolic.opt.driver import Statistics, collecting
 from symbolic.opt.pipeline import optimised
 from symbolic.opt.rules import rules_for
 from symbolic.opt.stable import stabilised
+from symbolic.profiling import ACTIVE, Profile, Row
 from symbolic.shared import Container, SharedVariable
 from symbolic.spec import Input, Spec
 from symbolic.tree import node_text, verbose
@@ -174,6 +177,46 @@ class Function:
             return False
         return True
 
+    def memory(self) -> Memory:
+        """Return how much memory the function holds while it runs, in bytes, as the latest call used it.
+
+        Returns
+        -------
+        Memory
+
+        Examples
+        --------
+        >>> import numpy as np, symbolic, symbolic.tensor as T
+        >>> w = symbolic.shared(np.zeros(1000))
+        >>> symbolic.function([], w.sum()).memory().shared
+        8000
+        """
+        return Memory(0, self._shared_bytes(), 0, 0)
+
+    def _shared_bytes(self) -> int:
+        return sum({id(s.container): s.container.value.nbytes for s in self.spec.shareds}.values())
+
+    def free(self) -> None:
+        """Give back memory that is kept for the next call: scratch memory (of all functions, which share it), spare arrays of
+        updates, and functions compiled for some outputs or for extents that broadcast. The next call takes it anew."""
+        self.parts.clear()
+
+    def profile(self) -> Profile:
+        """Return what calls have cost so far, step by step, and what compiling cost.
+
+        Returns
+        -------
+        Profile
+            ``print`` shows it; ``.rows``, ``.stages``, ``.rules`` hold it; ``.trace(path)`` writes it for Chrome.
+
+        Raises
+        ------
+        ValueError
+            If the function wasn't made with ``profile=True``, nor under ``symbolic.profile()``, or is interpreted.
+        """
+        raise ValueError(f"{self.name}.profile(): there are no times of an interpreted function\n"
+                         "hint: profile it in mode FAST_RUN, with a C compiler")
+
     @property
     def source(self) -> str:
         """The C text of the function; empty where it is interpreted."""
@@ -190,8 +233,10 @@ class Function:
 
         Parameters
         ----------
-        share_memory, profile
+        share_memory
             Accepted for Theano's sake: functions keep no memory of their own.
+        profile : bool, optional
+            Whether it times its steps; by default as this one does.
         swap : dict from SharedVariable to SharedVariable
             Shared variables that others of the same type take the place of.
         delete_updates : bool
@@ -223,7 +268,8 @@ class Function:
         if delete_updates:
             pairs = [(s, r) for s, r in pairs if s in states]
         return make(Spec(inputs, [table.get(s, s) for s in spec.shareds], roots[:len(spec.outputs)], pairs,
-                         spec.structure, spec.mode, name or spec.name, spec.loc))
+                         spec.structure, spec.mode, name or spec.name, spec.loc,
+                         spec.profile if profile is None else bool(profile)))
 
     def __copy__(self) -> Function:
         return self.copy()
@@ -245,6 +291,32 @@ class Function:
 
     def __repr__(self) -> str:
         return f"<symbolic function {self.spec.name}>"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that a function holds while it runs.
+
+    Attributes
+    ----------
+    arena : int
+        Scratch memory for values between steps, which share it as planned; most that the latest call held, 0 before it.
+    shared : int
+        Values of shared variables.
+    constants : int
+    workspace : int
+        Spare arrays, in which updates that can't be written over the old value put the new one.
+    """
+
+    arena: int
+    shared: int
+    constants: int
+    workspace: int
+
+    @property
+    def peak(self) -> int:
+        """All of it; arguments and outputs, which are the caller's, come on top."""
+        return self.arena + self.shared + self.constants + self.workspace
 
 
 class Maker:
@@ -299,11 +371,20 @@ class _Program:
             updated = [place[s] for s, _ in spec.updates]
             sets = [rules_for(spec.mode, stage) for stage in ("stable", "captured")]
             asked = None
-            if all(s.own for s in sets):  # of others' rules only the names are known
+            if all(s.own for s in sets) and not spec.profile:  # of others' rules only the names are known
                 asked = request(spec.leaves, spec.roots, facts, updated, " | ".join(s.identity for s in sets), compiler)
             found = None if asked is None else recall(asked, compiler)
             if found is not None:
                 self.loaded, self._signature = found
+                return
+            self.statistics: list[Statistics] = []
+            if spec.profile:
+                began = time.perf_counter()
+                with collecting() as self.statistics:
+                    graph = self.graph
+                rewriting = time.perf_counter() - began
+                self.loaded = native(graph, updated, spec.name, spec.loc, compiler, True)
+                self.loaded.manifest["stages"] = [("rewrite", 1e3 * rewriting), *self.loaded.manifest.get("stages", ())]
                 return
             self.loaded = native(self.graph, updated, spec.name, spec.loc, compiler)
             if asked is not None:
@@ -411,6 +492,38 @@ class _Native(Function):
         more = node_text(node, dict(zip(self.spec.leaves, arrays, strict=False))) if verbose() else ""
         return failure.error(errors.message(node.op.name, text, tuple(describe(v) for v in node.inputs), node.loc, hint or None)
                              + more)
+
+    def memory(self) -> Memory:
+        programs = [self, *self.variants.values()]
+        cells = {id(s.container): s.container for s in self.spec.shareds}.values()
+        spares = sum(c.value.nbytes for c in cells if c.share(entry(self.compiler).Storage).has_spare)
+        return Memory(max(p.scratch_bytes for p in programs), self._shared_bytes(),
+                      sum(c.nbytes for c in self.program.loaded.constants), spares)
+
+    def free(self) -> None:
+        super().free()
+        with _compiling:
+            self.variants.clear()
+            self.fallback = None
+        for s in self.spec.shareds:
+            s.container.value = s.container.value  # noqa: PLW0127  (what is set has no spare)
+        entry(self.compiler).trim()
+
+    def profile(self) -> Profile:
+        loaded = self.program.loaded
+        if not self.spec.profile:
+            raise ValueError(f"{self.name}.profile(): the function doesn't time its steps\n"
+                             "hint: make it with function(..., profile=True), or under `with symbolic.profile():`")
+        counted = loaded.constants[-1].tolist()
+        rows = [Row(t.what, t.kind, t.kernel, calls, ns / 1e9, size, operations,
+                    "" if t.node is None or t.node.loc is None else str(t.node.loc))
+                for t, (calls, ns, size, operations) in zip(loaded.timed, counted, strict=False)]
+        rules: dict[str, tuple[int, float]] = {}
+        for name, fired, ms in (row for s in self.program.statistics for row in s.table()):
+            before = rules.get(name, (0, 0.0))
+            rules[name] = before[0] + fired, before[1] + ms
+        slowest = sorted(((name, n, ms) for name, (n, ms) in rules.items()), key=lambda r: -r[2])
+        return Profile(self.name, rows, [(name, ms) for name, ms in loaded.manifest.get("stages", ())], slowest)
 
     @property
     def source(self) -> str:
@@ -523,6 +636,17 @@ def make(spec: Spec) -> Function:
     if config.warn_float64 != "ignore":  # what the user built has been looked at; what rewrites make isn't theirs
         with config.change_flags(warn_float64="ignore"):
             return make(spec)
+    session = ACTIVE.get()
+    if session is None:
+        return _made(spec)
+    spec.profile = True
+    made = _made(spec)
+    if isinstance(made, _Native):
+        session.functions.append(made)
+    return made
+
+
+def _made(spec: Spec) -> Function:
     compiler = find_compiler() if spec.mode.name != "FAST_COMPILE" else None
     if compiler is None:
         if spec.mode.name != "FAST_COMPILE":

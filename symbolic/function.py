@@ -100,8 +100,8 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
     rebuild_strict : bool
         False: what stands in for a variable in `givens` may have another type; the graph's types follow.
     allow_input_downcast : bool, optional
-    profile : optional
-        Accepted for Theano's sake.
+    profile : bool, optional
+        Whether the program times its steps, for :meth:`Function.profile`.
     on_unused_input : {'raise', 'warn', 'ignore'}, optional
 
     Returns
@@ -156,7 +156,7 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
     shareds += [s for s, _ in pairs if s not in read]
     label = name or (f"{loc.file.rsplit('/', 1)[-1]}:{loc.line}" if loc else "function")
     new_values = [(s, r) for (s, _), r in zip(pairs, roots[len(outs):], strict=True)]
-    return make(Spec(arguments, shareds, roots[:len(outs)], new_values, structure, chosen, label, loc))
+    return make(Spec(arguments, shareds, roots[:len(outs)], new_values, structure, chosen, label, loc, bool(profile)))
 
 
 def _leaves_for(ins: Sequence[In]) -> tuple[list[In], dict[Variable, Variable]]:

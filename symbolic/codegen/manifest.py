@@ -16,6 +16,7 @@ import numpy as np
 from symbolic import errors
 from symbolic.codegen.program import Program
 from symbolic.codegen.python_step import PythonStep
+from symbolic.codegen.timed import Timed
 from symbolic.codegen.writer import Failure
 from symbolic.fgraph import FunctionGraph
 from symbolic.graph import Apply, Constant
@@ -43,6 +44,8 @@ class Loaded:
         What the program calls Python for.
     places : tuple of (int or None), or None
         Where failures lie in the rewritten graph, for a program that was found without one: their nodes are None.
+    timed : tuple of Timed
+        The steps whose times are in the last constant, of a program that times them.
     """
 
     address: int
@@ -52,6 +55,7 @@ class Loaded:
     manifest: dict[str, Any]
     python: tuple[PythonStep, ...] = ()
     places: tuple[int | None, ...] | None = None
+    timed: tuple[Timed, ...] = ()
 
 
 def pack(program: Program, graph: FunctionGraph) -> dict[str, Any]:

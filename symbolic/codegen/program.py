@@ -14,6 +14,7 @@ from symbolic.codegen.fuse import Fusion
 from symbolic.codegen.lower import Lowering
 from symbolic.codegen.prelude import prelude
 from symbolic.codegen.step import write_arm, write_loop
+from symbolic.codegen.timed import Timed, TimedWriter
 from symbolic.codegen.writer import Failure, Unit, Writer
 from symbolic.config import config
 from symbolic.graph import Apply
@@ -78,6 +79,7 @@ class Program:
     loops: list[str] = field(default_factory=list)
     openmp: bool = True
     python: list[Apply] = field(default_factory=list)
+    timed: list[Timed] = field(default_factory=list)
 
     def size(self) -> int:
         """Return the length of what a compiler has to optimise besides kernels: of loops, and of all if it is short."""
@@ -98,7 +100,7 @@ class Program:
 
 
 def write(lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], title: str, updated: Sequence[int] = (),
-          openmp: bool = True, identity: str = "") -> Program:
+          openmp: bool = True, identity: str = "", profile: bool = False) -> Program:
     """Return the program of a fused graph.
 
     Parameters
@@ -109,15 +111,17 @@ def write(lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], title: st
         Whether loops may be shared among threads.
     identity : str
         Of the compiler and its options; part of the kernels' names.
+    profile : bool
+        Whether the program times its steps.
     """
     unit = Unit(openmp, identity, write_loop, write_arm, render_template, partial(render_product, openmp=openmp))
-    w = Writer(lowering, fusion, guards, updated, unit)
+    w = (TimedWriter if profile else Writer)(lowering, fusion, guards, updated, unit)
     kernels = [KernelText(name, _prototype(text).replace("KERNEL", name), text.replace("KERNEL", name),
                           tuple(dict.fromkeys(notes))) for text, (name, notes) in unit.texts.items()]
     steps = [KernelText(name, "", text.replace("void KERNEL(", f"static inline void {name}(").replace("KERNEL", name),
                         tuple(dict.fromkeys(notes))) for text, (name, notes) in unit.inner.items()]
     return Program(title, kernels, w.lines, unit.constants, unit.failures, w.plan.inplace, steps, unit.loops, openmp,
-                   unit.python)
+                   unit.python, w.timed if isinstance(w, TimedWriter) else [])
 
 
 def _prototype(text: str) -> str:

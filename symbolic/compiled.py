@@ -9,7 +9,7 @@ import copy
 import threading
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,8 @@ from symbolic.spec import Input, Spec
 from symbolic.tree import node_text, verbose
 
 EVALUATE.append(apply)
+#: Filled by `tiered`: what makes functions that are interpreted at first.
+LATER: list[Callable[[Spec, Compiler], Function]] = []
 _warned: set[str] = set()
 _compiling = threading.RLock()
 _interpreting = threading.RLock()
@@ -346,7 +348,9 @@ def compiled_graph(function: Function) -> FunctionGraph:
         return function.program.graph
     if isinstance(function, CheckedFunction):
         return compiled_graph(function._native)
-    return capture(function.spec.leaves, stable_roots(function.spec))
+    if isinstance(function, InterpretedFunction):
+        return function.graph
+    raise TypeError(f"{function!r} has no graph")
 
 
 def stable_roots(spec: Spec) -> list[Variable]:
@@ -571,6 +575,16 @@ class InterpretedFunction(Function):
                 s.container.value = new
         return self._pack(results[:len(self.spec.outputs)])
 
+    @property
+    def interpreted_graph(self) -> FunctionGraph:
+        """What is computed, as captured."""
+        return capture(self.spec.leaves, self.roots)
+
+    @property
+    def graph(self) -> FunctionGraph:
+        """What is computed."""
+        return self.interpreted_graph
+
     def _results(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
         computed = evaluate(self.roots, dict(zip(self.spec.leaves, arrays, strict=True)), self.spec.mode.watch)
         return [np.array(r, order="C") for r in computed]  # outputs never alias inputs
@@ -653,6 +667,9 @@ def _made(spec: Spec) -> Function:
             _warn_once(no_compiler_message())
         return InterpretedFunction(spec)
     try:
+        if config.tiered and spec.mode.name == "FAST_RUN" and not spec.profile:
+            for later in LATER:
+                return later(spec, compiler)
         return CheckedFunction(spec, compiler) if spec.mode.name == "CHECK" else native_function(spec, compiler)
     except EntryBuildError as error:
         _warn_once(f"functions run in the NumPy interpreter, which is slow: {error}")

@@ -17,6 +17,7 @@ from symbolic.mode import Mode, as_mode
 from symbolic.shared import Container, SharedVariable, shared
 from symbolic.source import caller
 from symbolic.spec import Input, Spec
+from symbolic.tiered import TieredFunction  # noqa: F401  (registers itself)
 
 
 @dataclass(eq=False)

@@ -82,7 +82,8 @@ class TieredFunction(InterpretedFunction):
         if self.native is None:
             if self.error is not None and not self._told:
                 self._told = True
-                warnings.warn(f"{self.name}: it stays in the interpreter, for it couldn't be compiled: {self.error}", stacklevel=2)
+                warnings.warn(f"{self.name}: it stays in the interpreter, for it couldn't be compiled: {self.error}",
+                              stacklevel=2)
             with self._lock:
                 if self.native is None:
                     return super().__call__(*args, **kwargs)

@@ -167,7 +167,8 @@ print(float(f([0.0])) == 0.0, flush=True)
 
 def test_an_interpreter_can_end_while_a_function_is_compiled(tmp_path):
     environment = os.environ | {"SYMBOLIC_TIERED": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run([sys.executable, "-c", EXITS], env=environment, text=True, capture_output=True, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "-c", EXITS], env=environment, text=True, capture_output=True, timeout=120,
+                          check=False)
     assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
 
 

@@ -16,6 +16,7 @@ lint: $(VENV)/.stamp-test
 
 test: lint
 	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m symbolic.testing.fuzz --seconds 60 --seed $${FUZZ_SEED:-0}
 
 demo: $(VENV)/.stamp-demo
 	$(BIN)/python examples/digits_mlp.py

@@ -16,6 +16,7 @@ from symbolic.ops.jacobian import hessian, jacobian
 from symbolic.ops.opaque import as_op
 from symbolic.ops.scan_api import scan, until
 from symbolic.ops.scan_views import foldl, foldr, loop, map, reduce, scan_checkpoints
+from symbolic.profiling import profile
 from symbolic.reverse import Lop, grad, subgraph_grad
 from symbolic.saving import load, save
 from symbolic.shared import SharedVariable, shared
@@ -44,5 +45,5 @@ def __getattr__(name: str) -> object:
 
 __all__ = ["Apply", "Constant", "Function", "In", "Lop", "Mode", "Op", "OpFromGraph", "Out", "Rop", "SharedVariable",
            "TensorType", "Variable", "as_op", "checkpoint", "config", "constant", "custom_gradient", "foldl", "foldr",
-           "function", "grad", "gradient", "hessian", "ifelse", "jacobian", "load", "loop", "map", "op_from_graph", "random",
-           "reduce", "save", "scan", "scan_checkpoints", "shared", "subgraph_grad", "until"]
+           "function", "grad", "gradient", "hessian", "ifelse", "jacobian", "load", "loop", "map", "op_from_graph", "profile",
+           "random", "reduce", "save", "scan", "scan_checkpoints", "shared", "subgraph_grad", "until"]

@@ -84,7 +84,8 @@ def code_version() -> str:
     return digest.hexdigest()
 
 
-def native(graph: FunctionGraph, updated: Sequence[int], title: str, loc: SourceLoc | None, compiler: Compiler) -> Loaded:
+def native(graph: FunctionGraph, updated: Sequence[int], title: str, loc: SourceLoc | None, compiler: Compiler,
+           profile: bool = False) -> Loaded:
     """Return a captured graph as machine code.
 
     Parameters
@@ -97,6 +98,8 @@ def native(graph: FunctionGraph, updated: Sequence[int], title: str, loc: Source
     loc : SourceLoc or None
         Where the user asked for the function.
     compiler : Compiler
+    profile : bool
+        Whether it times its steps. Such a program isn't kept as a function, its kernels are.
 
     Raises
     ------
@@ -109,13 +112,13 @@ def native(graph: FunctionGraph, updated: Sequence[int], title: str, loc: Source
     entry(compiler)
     key = function_key(graph, updated, compiler)
     store = _cache()
-    if store is not None and config.dump is None and _findable(graph):
+    if store is not None and config.dump is None and _findable(graph) and not profile:
         manifest = store.function(key)
-        address = None if manifest is None else _link(store, manifest["units"])
+        address = None if manifest is None else link(store, manifest["units"])
         if manifest is not None and address is not None:
             return unpack(manifest, graph, address)
     with waiting(compiler, None if store is None else store.path / "tmp") as first:
-        return _compile(graph, updated, title, loc, compiler, store, key, started, first)
+        return _compile(graph, updated, title, loc, compiler, store, key, started, first, profile)
 
 
 def function_key(graph: FunctionGraph, updated: Sequence[int], compiler: Compiler) -> str:
@@ -137,7 +140,7 @@ def _cache() -> Cache | None:
         return None
 
 
-def _link(store: Cache, units: Sequence[Sequence[str]]) -> int | None:
+def link(store: Cache, units: Sequence[Sequence[str]]) -> int | None:
     """Load libraries in order and return the address in the last one; None if one is missing."""
     address = None
     for sha, symbol in units:
@@ -169,7 +172,7 @@ def load(path: str, symbol: str, shared: bool) -> int:
 
 
 def _compile(graph: FunctionGraph, updated: Sequence[int], title: str, loc: SourceLoc | None, compiler: Compiler,
-             store: Cache | None, key: str, started: float, first: Waiting | None) -> Loaded:
+             store: Cache | None, key: str, started: float, first: Waiting | None, profile: bool) -> Loaded:
     stages: dict[str, float] = {"capture": 0.0}
     last = started
 
@@ -185,16 +188,16 @@ def _compile(graph: FunctionGraph, updated: Sequence[int], title: str, loc: Sour
     fusion = Fusion(lowering, extents.guards)
     done("fuse")
     program = write(lowering, fusion, extents.guards, title, updated, compiler.openmp and config.openmp,
-                    compiler.identity())
+                    compiler.identity(), profile)
     done("render")
     if config.dump is not None:
         dump(config.dump, title, {"graph.txt": graph_text(graph), "plan.txt": plan_text(fusion), "c": program.source()})
     if store is None:
         return _compile_privately(program, compiler)
-    if not _findable(graph):  # its name says too little, but its text says what the compiler would give
+    if not _findable(graph) and not profile:  # its name says too little, but its text says what the compiler would give
         key = sha256(f"{compiler.identity()}\0{program.source()}".encode()).hexdigest()[:32]
         manifest = store.function(key) if config.dump is None else None
-        address = None if manifest is None else _link(store, manifest["units"])
+        address = None if manifest is None else link(store, manifest["units"])
         if manifest is not None and address is not None:
             return _loaded(program, address, manifest)
     units, address = _build(program, compiler, store, first)
@@ -204,8 +207,10 @@ def _compile(graph: FunctionGraph, updated: Sequence[int], title: str, loc: Sour
                 "stages": [(name, 1e3 * s) for name, s in stages.items()], "seconds": time.perf_counter() - started,
                 "flags": flags(compiler),
                 "compiler": compiler.version, "cpu": compiler.cpu, "graph": graph_text(graph), "plan": plan_text(fusion)}
-    if len(units) > 1:
+    if len(units) > 1 or profile:
         manifest["source"] = program.source()
+    if profile:
+        return _loaded(program, address, manifest)
     try:
         manifest |= pack(program, graph)
         store.store_function(manifest)
@@ -231,7 +236,7 @@ def _build(program: Program, compiler: Compiler, store: Cache, first: Waiting | 
         store.store_kernels({k.name[2:]: name for name, unit in zip(names, units, strict=True) for k in unit.kernels})
         old = [] if not reuse else sorted({(sha, _symbol(store, sha)) for sha in known.values()} )
         loads = [*map(list, old), *([n, "symbolic_unit"] for n in names[:0:-1]), [names[0], "symbolic_run"]]
-        address = _link(store, loads)
+        address = link(store, loads)
         if address is not None:
             return loads, address
     raise CacheError("a library that was just written to the cache can't be loaded\n"
@@ -305,7 +310,8 @@ def _compile_privately(program: Program, compiler: Compiler) -> Loaded:
 
 def _loaded(program: Program, address: int, manifest: dict[str, Any]) -> Loaded:
     return Loaded(address, tuple(program.constants), program.failures, program.inplace, manifest,
-                  tuple(PythonStep(n) for n in program.python))
+                  tuple(PythonStep(n) for n in program.python),
+                  timed=tuple(program.timed))
 
 
 def program_text(loaded: Loaded) -> str:

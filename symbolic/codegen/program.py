@@ -14,6 +14,7 @@ from symbolic.codegen.fuse import Fusion
 from symbolic.codegen.lower import Lowering
 from symbolic.codegen.prelude import prelude
 from symbolic.codegen.step import write_arm, write_loop
+from symbolic.codegen.timed import Timed, TimedWriter
 from symbolic.codegen.writer import Failure, Unit, Writer
 from symbolic.config import config
 from symbolic.graph import Apply
@@ -80,6 +81,7 @@ class Program:
     loops: list[str] = field(default_factory=list)
     openmp: bool = True
     python: list[Apply] = field(default_factory=list)
+    timed: list[Timed] = field(default_factory=list)
 
     def movable(self) -> list[tuple[list[int], str]]:
         """Return which functions of loops another unit may hold, with all that a compiler has to read for them; longest first.
@@ -150,7 +152,7 @@ def _renamed(text: str, suffix: str) -> str:
 
 
 def write(lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], title: str, updated: Sequence[int] = (),
-          openmp: bool = True, identity: str = "") -> Program:
+          openmp: bool = True, identity: str = "", profile: bool = False) -> Program:
     """Return the program of a fused graph.
 
     Parameters
@@ -161,15 +163,17 @@ def write(lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], title: st
         Whether loops may be shared among threads.
     identity : str
         Of the compiler and its options; part of the kernels' names.
+    profile : bool
+        Whether the program times its steps.
     """
     unit = Unit(openmp, identity, write_loop, write_arm, render_template, partial(render_product, openmp=openmp))
-    w = Writer(lowering, fusion, guards, updated, unit)
+    w = (TimedWriter if profile else Writer)(lowering, fusion, guards, updated, unit)
     kernels = [KernelText(name, _prototype(text).replace("KERNEL", name), text.replace("KERNEL", name),
                           tuple(dict.fromkeys(notes))) for text, (name, notes) in unit.texts.items()]
     steps = [KernelText(name, "", text.replace("void KERNEL(", f"static inline void {name}(").replace("KERNEL", name),
                         tuple(dict.fromkeys(notes))) for text, (name, notes) in unit.inner.items()]
     return Program(title, kernels, w.lines, unit.constants, unit.failures, w.plan.inplace, steps, unit.loops, openmp,
-                   unit.python)
+                   unit.python, w.timed if isinstance(w, TimedWriter) else [])
 
 
 def _prototype(text: str) -> str:

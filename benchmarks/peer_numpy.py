@@ -10,8 +10,16 @@ from typing import Any
 import numpy as np
 from cases import RATE, Case
 
+
+def logsumexp(x: np.ndarray) -> np.ndarray:
+    """Return the logarithm of the sums of exponentials of rows."""
+    most = x.max(axis=1, keepdims=True)
+    y = x - most
+    return np.log(np.exp(y, out=y).sum(axis=1)) + most[:, 0]
+
+
 m = SimpleNamespace(exp=np.exp, tanh=np.tanh, sqrt=np.sqrt, log=np.log, sin=np.sin, cos=np.cos,
-                    var=lambda x, axis: x.var(axis=axis))
+                    var=lambda x, axis: x.var(axis=axis), logsumexp=logsumexp)
 Run = Callable[[], Any]
 
 

@@ -13,7 +13,8 @@ import symbolic.tensor as T
 from symbolic.codegen.compiler import find_compiler
 from symbolic.codegen.native import entry
 
-m = SimpleNamespace(exp=T.exp, tanh=T.tanh, sqrt=T.sqrt, log=T.log, sin=T.sin, cos=T.cos, var=lambda x, axis: x.var(axis=axis))
+m = SimpleNamespace(exp=T.exp, tanh=T.tanh, sqrt=T.sqrt, log=T.log, sin=T.sin, cos=T.cos, var=lambda x, axis: x.var(axis=axis),
+                    logsumexp=lambda x: T.logsumexp(x, axis=1))
 
 
 def describe() -> str:

@@ -307,8 +307,10 @@ def cast(x: Expr, dtype: str) -> Expr:
         return x
     if x.op == "const":
         value = x.arg.real if is_complex(x.dtype) and not is_complex(dtype) else x.arg
-        if not (isinstance(value, float) and not math.isfinite(value) and np.dtype(dtype).kind not in "fc"):
+        if not (isinstance(value, float) and np.dtype(dtype).kind in "iu"):
             return const(value, dtype)
+        if abs(value) < 2.0**63:  # what doesn't fit in 64 bits becomes what the processor makes of it, when it runs
+            return const(int(value) % 2**64 if dtype == "uint64" else np.int64(value).astype(dtype), dtype)
     return Expr("cast", (x,), None, dtype)
 
 
@@ -449,9 +451,11 @@ def minimum(x: Any, y: Any) -> Expr:
 
 def toposort(roots: Iterable[Expr]) -> list[Expr]:
     """Return every node below `roots`, arguments first; iterative, so depth has no limit."""
+    stack = list(roots)[::-1]
+    if len(stack) == 1 and not stack[0].args:
+        return stack  # a third of all calls
     order: list[Expr] = []
     seen: set[Expr] = set()
-    stack = list(roots)[::-1]
     while stack:
         node = stack[-1]
         if node in seen:

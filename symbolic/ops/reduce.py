@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
+from symbolic.config import config
 from symbolic.graph import Constant, Op, Variable, as_tensor_variable, clone_replace, constant, describe
 from symbolic.ops import functions as f
 from symbolic.ops.create import arange
@@ -18,7 +19,7 @@ from symbolic.ops.shape import dimshuffle, reshape
 from symbolic.reverse import pullbacks
 from symbolic.scalar import Check, Expr, IndexLambda, axis, cast, const, dim, isnan, load, reduce_axis, select
 from symbolic.source import caller
-from symbolic.types import TensorType, is_complex, is_discrete, real_of, to_float
+from symbolic.types import TensorType, float_of, is_complex, is_discrete, real_of
 
 
 @dataclass(frozen=True)
@@ -348,7 +349,8 @@ def mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, ac
     """
     x = as_tensor_variable(x)
     axes = axes_of(axis, x.ndim, "mean")
-    to = TensorType(dtype or ("float64" if is_discrete(x.dtype) else x.dtype)).dtype
+    whole = "float64" if config.cast_policy == "custom" else config.floatX
+    to = TensorType(dtype or (whole if is_discrete(x.dtype) else x.dtype)).dtype
     if is_discrete(to):
         raise errors.DTypeError(errors.message("mean", f"a mean is no {to}", (describe(x),), caller(),
                                                "ask for a float, or use sum(x) // size"))
@@ -378,7 +380,7 @@ def var(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False, correct
     """
     x = as_tensor_variable(x)
     axes = axes_of(axis, x.ndim, "var")
-    to = to_float(x.dtype)
+    to = float_of(x.dtype)
     wide = _workspace(cast_to(x, to))
     off = wide - mean(wide, axes, keepdims=True)
     squares = f.sqr(f.abs_(off) if is_complex(x.dtype) else off)

@@ -1,4 +1,4 @@
-"""Functions on signals and pictures: ``T.signal.pool.pool_2d`` and its kin."""
-from symbolic.tensor.signal import downsample, pool
+"""Functions on signals and pictures: ``T.signal.conv``, ``T.signal.pool``, ``T.signal.downsample``."""
+from symbolic.tensor.signal import conv, downsample, pool
 
-__all__ = ["downsample", "pool"]
+__all__ = ["conv", "downsample", "pool"]

@@ -20,12 +20,17 @@ test: lint
 
 demo: $(VENV)/.stamp-demo
 	$(BIN)/python examples/digits_mlp.py
+	$(BIN)/python examples/digits_lenet.py
 
 examples: $(VENV)/.stamp-demo
+	mkdir -p build
 	$(BIN)/python examples/newton.py
 	$(BIN)/python examples/power_iteration.py
 	$(BIN)/python examples/hmc.py
 	$(BIN)/python examples/char_rnn.py --epochs 1
+	$(BIN)/python examples/char_lstm.py --epochs 5
+	$(BIN)/python examples/digits_resnet.py
+	$(BIN)/python examples/digits_autoencoder.py --out build
 
 $(VENV)/.stamp-demo: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -27,6 +27,7 @@ _LATER = {"OrderedUpdates": "symbolic.shared", "Param": "symbolic.function", "Pr
           "Type": "symbolic.gof.type", "_asarray": "symbolic.misc.safe_asarray", "change_flags": "symbolic.config",
           "clone": "symbolic.gof.graph:clone_with", "debugprint": "symbolic.printing", "dot": "symbolic.tensor",
           "explain": "symbolic.printing", "function_dump": "symbolic.theano.legacy", "generic": "symbolic.gof.type",
+          "configparser": "symbolic.config:", "gpuarray": "symbolic.theano.gpu:", "scan_module": "symbolic.theano.loops:",
           "install_as_theano": "symbolic.theano", "pp": "symbolic.printing", "sparse_grad": "symbolic.sparse"}
 #: Submodules that are imported when they are asked for.
 _MODULES = ("gof", "misc", "printing", "sandbox", "tensor", "testing", "tests", "theano", "typed_list")
@@ -37,8 +38,9 @@ def __getattr__(name: str) -> object:
         return _importlib.import_module(f"symbolic.{name}")
     if name not in _LATER:
         raise AttributeError(f"module 'symbolic' has no attribute {name!r}")
-    module, _, other = _LATER[name].partition(":")
-    return getattr(_importlib.import_module(module), other or name)
+    module, colon, other = _LATER[name].partition(":")
+    found = _importlib.import_module(module)
+    return found if colon and not other else getattr(found, other or name)
 
 
 __all__ = ["Apply", "Constant", "Function", "In", "Lop", "Mode", "Op", "OpFromGraph", "Out", "Rop", "SharedVariable",

@@ -1,7 +1,7 @@
 """``function``: from symbolic inputs and outputs to a callable."""
 from __future__ import annotations
 
-import dataclasses
+import copy
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -163,9 +163,15 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
 def _leaves_for(ins: Sequence[In]) -> tuple[list[In], dict[Variable, Variable]]:
     """Return inputs, with a leaf in the place of each that is computed in the graph, and what each stands for."""
     inner = {i.variable: i.variable.type(i.variable.name) for i in ins if i.variable.owner is not None}  # type: ignore[operator]
-    for v, leaf in inner.items():
-        leaf.loc = v.loc
-    return [dataclasses.replace(i, variable=inner.get(i.variable, i.variable)) for i in ins], inner
+    out = []
+    for i in ins:
+        if i.variable in inner:
+            leaf = inner[i.variable]
+            leaf.loc = i.variable.loc
+            i = copy.copy(i)
+            i.variable = leaf
+        out.append(i)
+    return out, inner
 
 
 def _argument(i: In, downcast: bool | None) -> Input:
@@ -352,7 +358,8 @@ def _how_to_fit(key: SharedVariable, new: Variable) -> str:
         return "the number of axes must stay; x.sum(axis=0) or x.reshape(...) change it"
     axes = [a for a, (n, m) in enumerate(zip(key.type.shape, new.type.shape, strict=True)) if n is not None and n != m]
     return (f"its extent on axis {axes[0]} must be {key.type.shape[axes[0]]}, since the shared variable was made so; "
-            f"T.addbroadcast(new, {axes[0]}) states an extent of 1, and shared(...) without broadcastable= accepts any")
+            f"T.specify_shape states it, T.addbroadcast(new, {axes[0]}) an extent of 1, and shared(...) without broadcastable= "
+            "accepts any")
 
 
 def _default_updates(leaves: Sequence[Variable], pairs: Sequence[tuple[SharedVariable, Variable]], without: Any,

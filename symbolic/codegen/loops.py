@@ -429,7 +429,15 @@ def build_part(fusion: Fusion, d: Def, part: Part) -> Bound:
                                                  part.accumulate)]
     extents = [b.host(e) for e in part.extents]
     work = _total(extents) * const(cost(part.body) + 2, "int64")
-    return b.kernel(nest(axes, extents, stmts, parallel=False), work)
+    return b.kernel(nest(axes, extents, stmts, simd_inner=_apart(part), parallel=False), work)
+
+
+def _apart(part: Part) -> bool:
+    """Whether the innermost loop of a scatter writes elements side by side: its axis is the last index, and in no other."""
+    if not part.index or len(part.extents) < 2 or part.accumulate not in (None, "add"):
+        return False
+    last = sym(f"i{len(part.extents) - 1}")
+    return part.index[-1] is last and all(last not in toposort([e]) for e in part.index[:-1])
 
 
 def build_check(fusion: Fusion, d: Def) -> Bound:

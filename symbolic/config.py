@@ -9,11 +9,14 @@ import difflib
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, NamedTuple, cast
+
+from symbolic.theano_flags import RENAMED, SECTIONS, VALUES, WITHOUT_EFFECT, Flag, read_flags
 
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -154,23 +157,34 @@ class Config:
 
     floatX: str = setting("float64", choice("float64", "float32", "float16"),
         "What 'floatX' stands for, and the type of constructors without a dtype.")
-    mode: str = setting("FAST_RUN", choice("FAST_RUN", "FAST_COMPILE", "CHECK"),
-        "FAST_RUN compiles native code; FAST_COMPILE interprets with NumPy and needs no compiler; CHECK runs both and "
-        "names the first node where they differ.")
+    mode: str = setting("FAST_RUN", choice("FAST_RUN", "FAST_COMPILE", "CHECK", "NanGuardMode", **VALUES["mode"]),
+        "FAST_RUN compiles native code; FAST_COMPILE interprets with NumPy and needs no compiler; CHECK (DebugMode) runs both "
+        "and names the first node where they differ; NanGuardMode names the first node that gives nan or inf.")
     device: str = setting("cpu", DEVICE, "Where functions run.")
     on_unused_input: str = setting("raise", choice("raise", "warn", "ignore"),
         "What `function` does about an input that nothing uses.")
     allow_input_downcast: bool | None = setting(None, choice(None, True, False),
         "Whether a call may lose precision in converting its arguments; None: only Python floats to floatX.")
+    cast_policy: str = setting("custom", choice("custom", "numpy+floatX", "floatX"),
+        "How operands of different dtypes meet. custom: as NumPy's arrays do, int32 with float32 gives float64; numpy+floatX: a "
+        "float64 that no operand is becomes floatX; floatX: integers take the float's dtype beside it, and floatX where there "
+        "is none.")
     warn_float64: str = setting("ignore", choice("ignore", "warn", "raise"),
         "What happens when a float64 variable is made, to find the line where a float32 model is widened.")
     exception_verbosity: str = setting("low", choice("low", "high"),
-        "high adds the graph around the failing node to errors.")
+        "high adds the failing node, the graph around it and the values alive to errors.")
+    compute_test_value: str = setting("off", choice("off", "ignore", "warn", "raise", "pdb"),
+        "Whether every op is computed on the test values of its inputs (x.tag.test_value) when it is applied; and what is done "
+        "where one is missing.")
+    print_test_value: bool = setting(False, BOOLEAN, "Whether the repr of a variable shows its test value.")
+    nan_guard_action: str = setting("raise", choice("raise", "warn", "pdb"), "What NanGuardMode does when it finds something.")
     cache_dir: str = setting(user_cache_dir(), PATH, "Where compiled code is kept.", "the user's cache directory")
     cache_max_size: int = setting(2 << 30, SIZE,
         "Least recently used functions are dropped above this many bytes; 0 keeps nothing unused.", "'2G'")
     cc: str = setting("", TEXT, "Command of the C compiler; empty: the first of cc, gcc, clang, python -m ziglang cc.")
     cflags: str = setting("", TEXT, "Options added to the compiler's command line.")
+    tiered: bool = setting(False, BOOLEAN,
+        "Whether `function` returns at once, with the interpreter, and goes on in native code when that is compiled.")
     threads: int = setting(0, COUNT,
         "Threads of a parallel kernel; 0: what OMP_NUM_THREADS says, or every core the process may use.")
     openmp: bool = setting(True, BOOLEAN, "Whether kernels may run in parallel.")
@@ -183,11 +197,21 @@ class Config:
     dump: str | None = setting(None, PATH_OR_NONE, "Directory that receives the text of every stage of compilation.")
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in WITHOUT_EFFECT and name not in _fields:
+            _kept[name] = value
+            return
+        name = RENAMED.get(name, name)
         shadow = _overlay.get({})
         target = shadow if name in shadow and name in self.__dict__ else self.__dict__
         target[name] = checked(name, value)
 
     def __getattr__(self, name: str) -> Any:  # only reached for names that aren't settings
+        if name in WITHOUT_EFFECT:
+            return _kept.get(name, WITHOUT_EFFECT[name])
+        if name in RENAMED:
+            return getattr(self, RENAMED[name])
+        if name in SECTIONS:
+            return Section(name)
         raise AttributeError(_unknown(name))
 
     def change_flags(self, **flags: Any) -> Any:
@@ -211,7 +235,8 @@ class Config:
         >>> half()
         'float16'
         """
-        return _changed({name: checked(name, value) for name, value in flags.items()})
+        return _changed({RENAMED.get(name, name): checked(RENAMED.get(name, name), value) for name, value in flags.items()
+                         if name not in WITHOUT_EFFECT or name in _fields})
 
     def num_threads(self) -> int:
         """Return `threads`, with 0 resolved to the cores this process may use, or fewer if OMP_NUM_THREADS says so."""
@@ -233,6 +258,40 @@ class Config:
         return [Row(f.name, str(f.type), f.metadata["shown"], variable(f.name), f.metadata["kind"].accepts,
                     f.metadata["doc"], getattr(self, f.name)) for f in fields(self)]
 
+    def read_theano_flags(self, environ: Mapping[str, str]) -> list[Flag]:
+        """Take over settings that are given as Theano's: ``~/.theanorc`` or the files of THEANORC, then THEANO_FLAGS.
+
+        Returns
+        -------
+        list of Flag
+            Those that were taken over. A setting that neither this package nor Theano has is left out with a warning.
+
+        Raises
+        ------
+        ValueError
+            If a value isn't accepted; the text names where it was given.
+
+        Examples
+        --------
+        >>> Config().read_theano_flags({"THEANO_FLAGS": "floatX=float32", "THEANORC": ""})[0].value
+        'float32'
+        """
+        taken = []
+        for flag in read_flags(environ):
+            ours = RENAMED.get(flag.name, flag.name)
+            if ours in _fields:
+                value = VALUES.get(ours, {}).get(flag.value, flag.value)
+                setattr(self, ours, checked(ours, value, f"{flag.source}: {flag.name}"))
+            elif flag.name == "cxx" and not flag.value:
+                self.mode = "FAST_COMPILE"
+            elif flag.name in WITHOUT_EFFECT or flag.name.partition(".")[0] in SECTIONS:
+                _kept[flag.name] = flag.value
+            else:
+                warnings.warn(f"{flag.source}: Theano has no setting {flag.name!r}; it is ignored", stacklevel=2)
+                continue
+            taken.append(flag)
+        return taken
+
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Config:
         """Return settings as the environment `environ` has them.
@@ -249,6 +308,40 @@ class Config:
         """
         given = {name: variable(name) for name in _fields if variable(name) in environ}
         return cls(**{name: checked(name, environ[var], var) for name, var in given.items()})
+
+
+class Section:
+    """Theano's settings with a dot in their names: ``config.gcc.cxxflags`` is ``config.cflags``.
+
+    Examples
+    --------
+    >>> config.scan.allow_gc
+    False
+    """
+
+    def __init__(self, name: str) -> None:
+        self.__dict__["_name"] = name
+
+    def __getattr__(self, name: str) -> Any:
+        full = f"{self._name}.{name}"
+        if full in RENAMED:
+            return getattr(config, RENAMED[full])
+        if full in WITHOUT_EFFECT or full in _kept:
+            return _kept.get(full, WITHOUT_EFFECT.get(full))
+        if any(known.startswith(full + ".") for known in WITHOUT_EFFECT):
+            return Section(full)
+        raise AttributeError(_unknown(full))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        full = f"{self._name}.{name}"
+        if full in RENAMED:
+            setattr(config, RENAMED[full], value)
+        else:
+            _kept[full] = value
+
+
+#: Values of settings that change nothing.
+_kept: dict[str, Any] = {}
 
 
 class _Setting:

@@ -60,7 +60,7 @@ class LinAlgError(SymbolicError, np.linalg.LinAlgError):
 
 
 class ParameterError(SymbolicError, ValueError):
-    """A parameter of a distribution outside its range."""
+    """A parameter of a distribution, or an operand, outside its range."""
 
 
 class CompileError(SymbolicError, RuntimeError):
@@ -71,8 +71,20 @@ class CacheError(SymbolicError, RuntimeError):
     """A cache directory that can't be used."""
 
 
+class SaveError(SymbolicError, ValueError):
+    """What can't be written to a file, or a file that can't be read."""
+
+
 class NotSupported(SymbolicError, NotImplementedError):
     """Something this version doesn't do."""
+
+
+class AssertionFailed(SymbolicError, AssertionError):
+    """A condition that a graph asserts, and that didn't hold."""
+
+
+class NanError(SymbolicError, AssertionError):
+    """NanGuardMode found nan, inf or a huge value."""
 
 
 class CheckError(SymbolicError, AssertionError):
@@ -91,7 +103,7 @@ def message(op: str, text: str, operands: Sequence[str] = (), loc: Any = None, h
     operands : sequence of str
         Already formatted.
     loc : SourceLoc or None
-        Anything with ``file``, ``line`` and ``text``.
+        Anything with ``file``, ``line`` and ``text``; the part of the line is underlined where ``caret`` knows it.
     hint : str, optional
         What to change.
 
@@ -107,4 +119,9 @@ def message(op: str, text: str, operands: Sequence[str] = (), loc: Any = None, h
         out += f", at {loc.file}:{loc.line}"
         if loc.text:
             out += f": {loc.text}"
+        forward = getattr(loc, "of", None)
+        if forward is not None:
+            out += f", in the gradient of {forward.file}:{forward.line}: {forward.text}"
+        caret = getattr(loc, "caret", "")
+        out += f"\n{caret}" if caret else ""
     return f"{out}\nhint: {hint}" if hint else out

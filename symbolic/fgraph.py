@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from symbolic.graph import Apply, Constant, Op, Variable, toposort
+from symbolic.source import standing_for
 from symbolic.types import TensorType
 
 #: Knowledge that an extent is 1: (ordinal of a captured variable, axis).
@@ -48,6 +49,20 @@ class FunctionGraph:
             for v in dict.fromkeys(node.inputs):
                 table.setdefault(v, []).append(node)
         return table
+
+    def toposort(self) -> list[Apply]:
+        """Return the nodes, producers first."""
+        return list(self.nodes)
+
+    @property
+    def apply_nodes(self) -> set[Apply]:
+        """The nodes, as a set."""
+        return set(self.nodes)
+
+    @property
+    def variables(self) -> set[Variable]:
+        """All variables of the graph."""
+        return {*self.inputs, *self.outputs, *(v for n in self.nodes for v in (*n.inputs, *n.outputs))}
 
     def verify(self) -> None:
         """Raise AssertionError if the graph isn't topologically sorted, interned and closed."""
@@ -149,7 +164,10 @@ class Interner:
         if done is not None:
             return [self.table[o] for o in node.outputs]
         result: Sequence[Variable] = node.outputs
-        expansion = node.op.expand(*node.inputs)
+        expansion = None
+        if type(node.op).expand is not Op.expand:
+            with standing_for(node.loc):
+                expansion = node.op.expand(*node.inputs)
         if expansion is not None:
             result = Interner.__call__(self, list(expansion))
         elif self.simplify is not None:
@@ -184,27 +202,35 @@ def signature(graph: FunctionGraph, exact: bool = False) -> str:
 
     With `exact`, ops of users are told apart by more than what they are called: for use within this process alone.
     """
-    digest = hashlib.sha256()
     number: dict[Variable, int] = {}
+    types: dict[int, str] = {}  # by identity: types are shared, and the graph keeps them
+    lines: list[str] = []
     for v in graph.inputs:
         number[v] = len(number)
-        digest.update(f"in {v.type!r}\n".encode())
+        lines.append(f"in {v.type!r}")
 
     def ref(v: Variable) -> int:
         if v not in number:
             number[v] = len(number)
             data = v.data  # type: ignore[attr-defined]
-            digest.update(f"const {number[v]} {data.dtype.str} {data.shape} ".encode())
-            digest.update(data.tobytes())
+            content = data.tobytes()
+            lines.append(f"const {number[v]} {data.dtype.str} {data.shape} "
+                         + (content.hex() if len(content) <= 64 else hashlib.sha256(content).hexdigest()))
         return number[v]
 
     for node in graph.nodes:
-        refs = [ref(v) for v in node.inputs]
-        props = "" if not node.op.__props__ else repr(node.op.props())
-        if exact and not node.op.stable:
-            props += f" {_users_ops.setdefault(node.op, next(_count))}"
-        digest.update(f"{type(node.op).__qualname__}{props} {refs} {[o.type for o in node.outputs]}\n".encode())
+        op = node.op
+        refs = [number[v] if v in number else ref(v) for v in node.inputs]
+        props = "" if not op.__props__ else repr(op.props())
+        if exact and not op.stable:
+            props += f" {_users_ops.setdefault(op, next(_count))}"
+        made = []
         for o in node.outputs:
             number[o] = len(number)
-    digest.update(f"out {[ref(v) for v in graph.outputs]}".encode())
-    return digest.hexdigest()
+            text = types.get(id(o.type))
+            if text is None:
+                text = types[id(o.type)] = repr(o.type)
+            made.append(text)
+        lines.append(f"{type(op).__qualname__}{props} {refs} {made}")
+    lines.append(f"out {[ref(v) for v in graph.outputs]}")
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,6 +1,7 @@
 """``function``: from symbolic inputs and outputs to a callable."""
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +12,12 @@ import numpy as np
 from symbolic import errors
 from symbolic.compiled import Function, make
 from symbolic.config import config
-from symbolic.graph import Constant, Variable, as_tensor_variable, clone_replace, describe, inputs_of
+from symbolic.graph import Constant, Variable, ancestors, as_tensor_variable, clone_replace, describe, inputs_of
 from symbolic.mode import Mode, as_mode
 from symbolic.shared import Container, SharedVariable, shared
 from symbolic.source import caller
 from symbolic.spec import Input, Spec
+from symbolic.tiered import TieredFunction  # noqa: F401  (registers itself)
 
 
 @dataclass(eq=False)
@@ -33,20 +35,37 @@ class In:
         New value after each call, so the input has a state, which starts at `value`. Such inputs come last.
     mutable, borrow : bool
         Accepted for Theano's sake: arguments are never written to, and never kept.
-    allow_downcast : bool or None
-        Overrides ``allow_input_downcast`` for this input.
     strict : bool
         Accept only an ndarray of exactly this dtype.
+    allow_downcast : bool or None
+        Overrides ``allow_input_downcast`` for this input.
+    autoname : bool
+        Take the variable's name where `name` isn't given.
+    implicit, shared
+        Accepted for Theano's sake; they said how Theano had come by an input.
     """
 
     variable: Variable
     name: str | None = None
     value: Any = None
     update: Any = None
-    mutable: bool = False
+    mutable: bool | None = None
     strict: bool = False
-    borrow: bool = False
     allow_downcast: bool | None = None
+    autoname: bool = True
+    implicit: bool | None = None
+    borrow: bool | None = None
+    shared: bool = False
+
+
+class Param(In):
+    """Theano's old spelling of :class:`In`, with `default` for `value`."""
+
+    def __init__(self, variable: Variable, default: Any = None, name: str | None = None, mutable: bool = False,
+                 strict: bool = False, allow_downcast: bool | None = None, implicit: bool | None = None,
+                 borrow: bool | None = None) -> None:
+        super().__init__(variable, name=name, value=default, mutable=mutable, strict=strict, allow_downcast=allow_downcast,
+                         implicit=implicit, borrow=borrow)
 
 
 @dataclass(eq=False)
@@ -58,8 +77,9 @@ class Out:
 
 
 def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None = None, updates: Any = None,
-             givens: Any = None, no_default_updates: Any = False, name: str | None = None,
-             allow_input_downcast: bool | None = None, on_unused_input: str | None = None) -> Function:
+             givens: Any = None, no_default_updates: Any = False, accept_inplace: bool = False, name: str | None = None,
+             rebuild_strict: bool = True, allow_input_downcast: bool | None = None, profile: Any = None,
+             on_unused_input: str | None = None) -> Function:
     """Compile a function.
 
     Parameters
@@ -75,8 +95,14 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
         Variables of the graph and what stands in for them.
     no_default_updates : bool or list of SharedVariable
         Leave out ``default_update`` of all, or of those, shared variables.
+    accept_inplace : bool
+        Accepted for Theano's sake: graphs hold no operations in place.
     name : str, optional
+    rebuild_strict : bool
+        False: what stands in for a variable in `givens` may have another type; the graph's types follow.
     allow_input_downcast : bool, optional
+    profile : bool, optional
+        Whether the program times its steps, for :meth:`Function.profile`.
     on_unused_input : {'raise', 'warn', 'ignore'}, optional
 
     Returns
@@ -89,7 +115,8 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
     """
     loc = caller()
     if not isinstance(inputs, (list, tuple)):
-        raise TypeError(f"function: inputs must be a list, got {type(inputs).__name__}; write [x] for one input")
+        raise TypeError(errors.message("function", f"inputs must be a list, got {type(inputs).__name__}", (), loc,
+                                       "write [x] for one input"))
     try:
         chosen = as_mode(mode)
     except (ValueError, TypeError) as error:
@@ -98,17 +125,26 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
     _check_inputs(ins)
     structure, outs = _outputs(outputs)
     pairs = _updates(updates)
+    ins, inner = _leaves_for(ins)
     arguments = [_argument(i, allow_input_downcast) for i in ins]
     used = inputs_of(outs + [u for _, u in pairs] + [i.update for i in ins if i.update is not None])
-    replace = _replacements(givens, ins)
+    replace = inner | _replacements(givens, ins, rebuild_strict)
     for i, a in zip(ins, arguments, strict=True):
         if a.state is not None:
             replace[i.variable] = a.state
             pairs += _updates([(a.state, i.update)])
-    roots = clone_replace(outs + [u for _, u in pairs], replace) if replace else outs + [u for _, u in pairs]
-    more = _default_updates(roots, pairs, no_default_updates, replace)
-    pairs, roots = pairs + more, roots + [u for _, u in more]
-    leaves = inputs_of(roots)
+    roots = outs + [u for _, u in pairs]
+    leaves = used  # walking the graph is much of the time that a function takes which the cache has
+    if replace:
+        roots = clone_replace(roots, replace)
+        leaves = inputs_of(roots)
+    more = _default_updates(leaves, pairs, no_default_updates, replace)
+    if more:
+        roots = roots + [u for _, u in more]
+        leaves = inputs_of(roots)
+    pairs, unique = _without_clones(pairs, more, roots, leaves)
+    if unique is not roots:
+        roots, leaves = unique, inputs_of(unique)
     known = {i.variable for i in ins}
     for v in leaves:
         if v not in known and not isinstance(v, (Constant, SharedVariable)):
@@ -117,14 +153,29 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
                 "add it to the inputs, or replace it with givens"))
     _check_used(ins, [*used, *leaves], on_unused_input or config.on_unused_input)
     shareds = [v for v in leaves if isinstance(v, SharedVariable)]
-    shareds += [s for s, _ in pairs if s not in shareds]
+    read = set(shareds)
+    shareds += [s for s, _ in pairs if s not in read]
     label = name or (f"{loc.file.rsplit('/', 1)[-1]}:{loc.line}" if loc else "function")
     new_values = [(s, r) for (s, _), r in zip(pairs, roots[len(outs):], strict=True)]
-    return make(Spec(arguments, _distinct(shareds), roots[:len(outs)], new_values, structure, chosen, label, loc))
+    return make(Spec(arguments, shareds, roots[:len(outs)], new_values, structure, chosen, label, loc, bool(profile)))
+
+
+def _leaves_for(ins: Sequence[In]) -> tuple[list[In], dict[Variable, Variable]]:
+    """Return inputs, with a leaf in the place of each that is computed in the graph, and what each stands for."""
+    inner = {i.variable: i.variable.type(i.variable.name) for i in ins if i.variable.owner is not None}  # type: ignore[operator]
+    out = []
+    for i in ins:
+        if i.variable in inner:
+            leaf = inner[i.variable]
+            leaf.loc = i.variable.loc
+            i = copy.copy(i)
+            i.variable = leaf
+        out.append(i)
+    return out, inner
 
 
 def _argument(i: In, downcast: bool | None) -> Input:
-    v, name = i.variable, i.name or i.variable.name
+    v, name = i.variable, i.name or (i.variable.name if i.autoname else None)
     default = None
     if i.value is not None:
         value = i.value.get_value() if isinstance(i.value, SharedVariable) else i.value
@@ -153,7 +204,7 @@ def _check_used(ins: Sequence[In], leaves: Sequence[Variable], how: str) -> None
         warnings.warn(text, stacklevel=3)
 
 
-def _replacements(givens: Any, ins: Sequence[In]) -> dict[Variable, Variable]:
+def _replacements(givens: Any, ins: Sequence[In], strict: bool) -> dict[Variable, Variable]:
     replace: dict[Variable, Variable] = {}
     for key, value in _pairs(givens):
         if not isinstance(key, Variable):
@@ -162,23 +213,49 @@ def _replacements(givens: Any, ins: Sequence[In]) -> dict[Variable, Variable]:
             raise errors.GraphError(errors.message("function", f"{key} is an input and can't be replaced by givens", (),
                                                    caller()))
         new = value if isinstance(value, Variable) else shared(key.type.filter(value))
-        if new.dtype != key.dtype or new.ndim != key.ndim:
+        if strict and (new.dtype != key.dtype or new.ndim != key.ndim):
             raise errors.GraphError(errors.message(
                 "function", "givens: the replacement has another type", (describe(key), describe(new)), caller(),
                 f"bring it to {key.type}, with .astype({key.dtype!r}) for the dtype"))
         replace[key] = new
+    for key, new in replace.items():
+        chained = [v for v in ancestors([new]) if v in replace and v is not key]
+        if chained:
+            raise errors.GraphError(errors.message(
+                "function", f"givens: what stands for {key} uses {chained[0]}, which givens replaces as well",
+                (describe(key), describe(chained[0])), new.loc or caller(),
+                "replacements aren't replaced again: write out what is meant, or replace in two steps with symbolic.clone"))
     return replace
 
 
-def _distinct(shareds: Sequence[SharedVariable]) -> list[SharedVariable]:
-    """Refuse two shared variables on one storage: which of them an update means couldn't be said."""
-    seen: dict[int, SharedVariable] = {}
-    for s in shareds:
-        other = seen.setdefault(id(s.container), s)
-        if other is not s:
-            raise errors.GraphError(errors.message("function", f"{other} and {s} are clones that share one value", (),
-                                                   s.loc, "use one of them, with givens"))
-    return list(shareds)
+def _without_clones(pairs: list[tuple[SharedVariable, Variable]], more: list[tuple[SharedVariable, Variable]],
+                    roots: list[Variable], leaves: Sequence[Variable]
+                    ) -> tuple[list[tuple[SharedVariable, Variable]], list[Variable]]:
+    """Return updates and roots, which read `leaves`, in which one variable stands for all clones that share a value.
+
+    Where clones have default updates (`more`), each starts from what the one before it gave, as a batch normalisation does that
+    is applied twice; an update that the user asked for (`pairs`) comes in their place.
+    """
+    owner: dict[int, SharedVariable] = {}
+    twins: dict[Variable, Variable] = {}
+    for s in [*(v for v in leaves if isinstance(v, SharedVariable)), *(s for s, _ in pairs + more)]:
+        one = owner.setdefault(id(s.container), s)
+        if one is not s:
+            twins[s] = one
+    if not twins:
+        return pairs + more, roots
+    n = len(roots) - len(pairs) - len(more)
+    outputs, new = clone_replace(roots[:n], twins), dict[SharedVariable, Variable]()
+    for k, ((s, _), value) in enumerate(zip(pairs + more, roots[n:], strict=True)):
+        one = owner[id(s.container)]
+        if one not in new:
+            new[one] = clone_replace([value], twins)[0]
+        elif k < len(pairs):
+            raise errors.UpdateError(errors.message("function", f"{one} and {s} are clones that share one value, and both are "
+                                                    "updated", (), s.loc, "update one of them"))
+        elif not any(one is owner[id(p.container)] for p, _ in pairs):
+            new[one] = clone_replace([value], {**twins, s: new[one]})[0]
+    return list(new.items()), [*outputs, *new.values()]
 
 
 def _check_inputs(ins: Sequence[In]) -> None:
@@ -186,10 +263,11 @@ def _check_inputs(ins: Sequence[In]) -> None:
     for i in ins:
         v = i.variable
         if not isinstance(v, Variable) or isinstance(v, Constant):
-            raise TypeError(f"function: an input must be a symbolic variable, got {v!r}")
+            raise TypeError(errors.message("function", f"an input must be a symbolic variable, got {v!r}", (), caller(),
+                                           "inputs are variables such as T.matrix('x'); values are passed when it is called"))
         if isinstance(v, SharedVariable):
-            raise TypeError(f"function: the shared variable {v} can't be an input; it is found by itself. "
-                            "To run with another value, use givens")
+            raise TypeError(errors.message("function", f"the shared variable {v} can't be an input; it is found by itself", (),
+                                           caller(), "leave it out; to run with another value, use givens or set_value"))
         if v in seen:
             raise errors.UnusedInputError(f"function: input {v} is given twice")
         seen.add(v)
@@ -233,7 +311,7 @@ def _pairs(given: Any, what: str = "givens") -> list[tuple[Any, Any]]:
 
 
 def _updates(updates: Any) -> list[tuple[SharedVariable, Variable]]:
-    out: list[tuple[SharedVariable, Variable]] = []
+    out: dict[SharedVariable, Variable] = {}
     for key, value in _pairs(updates, "updates"):
         if not isinstance(key, SharedVariable):
             shown = describe(key) if isinstance(key, Variable) else repr(key)
@@ -241,7 +319,7 @@ def _updates(updates: Any) -> list[tuple[SharedVariable, Variable]]:
                 "function", f"only shared variables can be updated, got {shown}", (),
                 (key.loc if isinstance(key, Variable) else None) or caller(),
                 "updates has pairs (shared variable, new value); symbolic.shared(value) makes one"))
-        if any(key is k for k, _ in out):
+        if key in out:
             raise errors.UpdateError(errors.message("function", f"{describe(key)} is updated twice", (), caller(),
                                                     "join both into one expression: every update sees the old values"))
         try:
@@ -254,26 +332,92 @@ def _updates(updates: Any) -> list[tuple[SharedVariable, Variable]]:
                               f"{hint or 'the new value must fit ' + str(key.type)}") from None
         fits = all(n is None or n == m for n, m in zip(key.type.shape, new.type.shape, strict=False))
         if new.dtype != key.dtype or new.ndim != key.ndim or not fits:
-            how = f".astype({key.dtype!r}) changes the dtype" if new.dtype != key.dtype else "the number of axes must stay"
             raise errors.UpdateError(errors.message(
                 "function", f"the update of {describe(key)} has type {new.type}", (), new.loc or key.loc or caller(),
-                f"bring it to {key.type}: {how}"))
-        out.append((key, new))
-    return out
+                f"bring it to {key.type}: {_how_to_fit(key, new)}"))
+        out[key] = new
+    return list(out.items())
 
 
-def _default_updates(roots: Sequence[Variable], pairs: Sequence[tuple[SharedVariable, Variable]], without: Any,
+def _how_to_fit(key: SharedVariable, new: Variable) -> str:
+    """Return what makes an update fit its shared variable, and where the difference comes from."""
+    if new.dtype != key.dtype:
+        how = f".astype({key.dtype!r}) changes the dtype"
+        for v in ancestors([new]):  # leaves first: the first one that has the dtype brought it in
+            if v.dtype != new.dtype:
+                continue
+            if v.owner is None:
+                kind = ("a constant: write it as a Python number, which takes the dtype beside it" if isinstance(v, Constant)
+                        else f"make it {key.dtype}, with dtype= or .astype")
+                return f"{how}; {new.dtype} comes in through {describe(v)}, {kind}"
+            operands = " and ".join(x.dtype for x in v.owner.inputs)
+            return f"{how}; {new.dtype} comes in through {v.owner.op.name} of {operands}" + (
+                f", at {v.loc.file}:{v.loc.line}" if v.loc is not None else "")
+        return how
+    if new.ndim != key.ndim:
+        return "the number of axes must stay; x.sum(axis=0) or x.reshape(...) change it"
+    axes = [a for a, (n, m) in enumerate(zip(key.type.shape, new.type.shape, strict=True)) if n is not None and n != m]
+    return (f"its extent on axis {axes[0]} must be {key.type.shape[axes[0]]}, since the shared variable was made so; "
+            f"T.specify_shape states it, T.addbroadcast(new, {axes[0]}) an extent of 1, and shared(...) without broadcastable= "
+            "accepts any")
+
+
+def _default_updates(leaves: Sequence[Variable], pairs: Sequence[tuple[SharedVariable, Variable]], without: Any,
                      replace: dict[Variable, Variable]) -> list[tuple[SharedVariable, Variable]]:
-    """Return the default updates of what `roots` read, and of what these updates read."""
+    """Return the default updates of `leaves`, and of what these updates read."""
     if without is True:
         return []
     skip = set(without or ()) | {s for s, _ in pairs}
     found: dict[SharedVariable, Variable] = {}
-    new: Sequence[Variable] = roots
-    while new:
-        read = [v for v in inputs_of(new) if isinstance(v, SharedVariable) and v.default_update is not None
+    while leaves:
+        read = [v for v in leaves if isinstance(v, SharedVariable) and v.default_update is not None
                 and v not in skip and v not in found]
         values = clone_replace([as_tensor_variable(v.default_update) for v in read], replace)
         found.update(zip(read, values, strict=True))
-        new = values
+        leaves = inputs_of(values)
     return list(found.items())
+
+
+def _eval(self: Variable, inputs_to_values: dict[Any, Any] | None = None) -> Any:
+    """Return the value of this variable.
+
+    Parameters
+    ----------
+    inputs_to_values : dict from Variable to array_like, optional
+        Values of the inputs it depends on.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    MissingInputError
+        If an input has no value.
+
+    Notes
+    -----
+    The function that computes it is kept for the next time with the same inputs.
+
+    Examples
+    --------
+    >>> import symbolic.tensor as T
+    >>> x = T.dscalar("x")
+    >>> (2 * x).eval({x: 3.0})
+    array(6.)
+    """
+    given = dict(inputs_to_values or {})
+    names = {v.name: v for v in inputs_of([self]) if v.name is not None} if any(isinstance(k, str) for k in given) else {}
+    try:
+        pairs = [(names[k] if isinstance(k, str) else k, value) for k, value in given.items()]
+    except KeyError as error:
+        raise errors.MissingInputError(f"eval: there is no input called {error}; there are {', '.join(map(str, names))}"
+                                       ) from None
+    kept = self.tag.__dict__.setdefault("_fn_cache", {})
+    key = tuple(v for v, _ in pairs)
+    if key not in kept:
+        kept[key] = function(list(key), self)
+    return kept[key](*(value for _, value in pairs))
+
+
+Variable.eval = _eval  # type: ignore[attr-defined]

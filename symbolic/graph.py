@@ -2,14 +2,16 @@
 from __future__ import annotations
 
 import types as pytypes
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from symbolic import errors
+from symbolic.config import config
 from symbolic.scalar import Check, IndexLambda, Scatter
-from symbolic.source import SourceLoc, caller
+from symbolic.source import SourceLoc, caller, rewriting
 from symbolic.types import TensorType, is_masked, promote, weak_dtype
 
 
@@ -36,7 +38,6 @@ class Variable:
 
     __slots__ = ("__weakref__", "_tag", "index", "loc", "name", "owner", "type")
     __array_priority__ = 1000
-    __array_ufunc__ = None  # so that ndarray * Variable calls Variable.__rmul__
 
     if TYPE_CHECKING:  # installed from tables by ops.operators; checkers can't see that
         __add__: Any
@@ -119,6 +120,8 @@ class Variable:
         return f"<{self.type}>"
 
     def __repr__(self) -> str:
+        if config.print_test_value and self._tag is not None and hasattr(self._tag, "test_value"):
+            return f"{self}\n{self._tag.test_value!r}"
         return str(self)
 
     def __bool__(self) -> bool:
@@ -126,9 +129,23 @@ class Variable:
             f"{self} is symbolic: it has no truth value until the function runs. Use T.switch(condition, a, b) "
             f"to choose elementwise, T.and_/T.or_ to combine conditions, `is None` to test for absence")
 
+    def __len__(self) -> int:
+        return self._length("len")
+
     def __iter__(self) -> Any:
-        raise TypeError(f"can't iterate over {self} ({self.type}): its length is known only when the function "
-                        "runs. Maybe you are using the builtin sum or max; use T.sum and T.max")
+        return (self[k] for k in range(self._length("iteration")))
+
+    def _length(self, what: str) -> int:
+        """Return the extent of the first axis, which must be known."""
+        if self.ndim == 0:
+            raise TypeError(f"{what}: {describe(self)} is a scalar, which has no length")
+        n = self.type.shape[0]
+        if n is None:
+            raise TypeError(errors.message(
+                what, "the length is known only when the function runs", (describe(self),), caller(),
+                "x.shape[0] is the length as a variable; scan and map go over x; where the builtin sum, max or min was called, "
+                "use T.sum, T.max, T.min; T.specify_shape states a length"))
+        return n
 
 
 class Constant(Variable):
@@ -381,19 +398,52 @@ class Op:
             types = self.infer_type(*(v.type for v in variables))
         except errors.SymbolicError as error:
             raise located(error, self, variables) from None
-        return Apply(self, variables, types, caller())
+        loc = caller()
+        if config.warn_float64 != "ignore":
+            widened(types, [v.type for v in variables if not isinstance(v, Constant)], self.name, loc,
+                    [describe(v) for v in variables])
+        return Apply(self, variables, types, loc)
 
     def __call__(self, *inputs: Any, return_list: bool = False, **kwargs: Any) -> Any:
         """Apply to `inputs`; return the output, or the list of outputs (in any case with `return_list`)."""
         node = self.make_node(*inputs, **kwargs)
         if self.theano_form and node.op is self:
             node._place(caller())
+        if config.compute_test_value != "off":
+            for compute in TEST_VALUES:
+                compute(node)
         outputs = node.outputs if self.default_output is None else [node.outputs[self.default_output]]
         return outputs[0] if len(outputs) == 1 and not return_list else list(outputs)
 
 
 #: Filled by `ops.opaque`: what is done to each new class of ops.
 ADAPT: list[Callable[[type[Op]], None]] = []
+
+
+#: Filled by `testvalues`: what computes an application on test values, while ``config.compute_test_value`` isn't 'off'.
+TEST_VALUES: list[Callable[[Apply], None]] = []
+
+
+def widened(made: Sequence[TensorType], given: Sequence[TensorType], what: str, loc: SourceLoc | None,
+            operands: Sequence[str] = ()) -> None:
+    """Say where float64 comes into a graph, as ``config.warn_float64`` asks; what a rewrite makes isn't looked at.
+
+    Raises
+    ------
+    DTypeError
+        If ``config.warn_float64`` is ``'raise'``.
+    """
+    wide = ("float64", "complex128")
+    if rewriting() or not any(t.dtype in wide for t in made) or any(t.dtype in wide for t in given):
+        return
+    text = errors.message(what, "makes float64", operands, loc, "cast with .astype('float32'); NumPy's scalars and arrays are "
+                          "float64 unless asked, and int32 or int64 with float32 gives float64 (see config.cast_policy)")
+    if config.warn_float64 == "raise":
+        raise errors.DTypeError(text)
+    if loc is None:
+        warnings.warn(text, stacklevel=2)
+    else:
+        warnings.warn_explicit(text, UserWarning, loc.file, loc.line)
 
 
 def describe(variable: Variable) -> str:
@@ -525,10 +575,13 @@ def toposort(outputs: Iterable[Variable], stop: Iterable[Variable] = ()) -> list
         if node in done:
             stack.pop()
             continue
-        waiting = [v.owner for v in node.inputs
-                   if v.owner is not None and v.owner not in done and v not in blocked]
-        if waiting:
-            stack.extend(reversed(waiting))
+        ready = True
+        for v in reversed(node.inputs):
+            owner = v.owner
+            if owner is not None and owner not in done and v not in blocked:
+                stack.append(owner)
+                ready = False
+        if not ready:
             continue
         done.add(node)
         order.append(node)
@@ -551,7 +604,9 @@ def ancestors(outputs: Iterable[Variable], stop: Iterable[Variable] = ()) -> lis
 
 def inputs_of(outputs: Iterable[Variable]) -> list[Variable]:
     """Return the variables without owner that `outputs` depend on, in order of first use."""
-    return [v for v in ancestors(outputs) if v.owner is None]
+    outputs = list(outputs)
+    read = [v for node in toposort(outputs) for v in node.inputs if v.owner is None]
+    return list(dict.fromkeys([*read, *(v for v in outputs if v.owner is None)]))
 
 
 def clone_replace(outputs: Sequence[Variable], replace: dict[Variable, Variable]) -> list[Variable]:
@@ -570,6 +625,8 @@ def clone_replace(outputs: Sequence[Variable], replace: dict[Variable, Variable]
 
 def _make_variable(self: TensorType, name: str | None = None) -> Variable:
     """Return a new variable of this type."""
+    if config.warn_float64 != "ignore":
+        widened([self], [], "a variable", caller())
     return Variable(self, name=name)
 
 

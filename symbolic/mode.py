@@ -1,11 +1,24 @@
 """How a function is computed, and which rewrites are done to it: what ``function(..., mode=)`` takes."""
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import InitVar, dataclass, field, replace
+from typing import Any
 
 from symbolic.config import config
+from symbolic.theano_flags import VALUES
 
 MODES = ("FAST_RUN", "FAST_COMPILE", "CHECK")
+#: Theano's linkers, and whether each runs native code.
+LINKERS = {"cvm": True, "vm": True, "c": True, "c|py": True, "cvm_nogc": True, "vm_nogc": True, "c|py_nogc": True, "py": False}
+#: Theano's optimizers: tags of rules that are added, left out, and required.
+OPTIMIZERS: dict[Any, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
+    **dict.fromkeys(("default", "fast_run", "fast_run_stable", "o4", "o3", "o2"), ((), (), ())),
+    **dict.fromkeys(("fast_compile", "o1", "stabilize"), ((), (), ("fast_compile",))),
+    **dict.fromkeys((None, "None", "merge"), ((), ("fast_run", "fast_compile"), ())), "unsafe": (("unsafe",), (), ()),
+}
+#: Modes with names that others define: `symbolic.monitor` adds NanGuardMode.
+NAMED: dict[str, Callable[[], Mode]] = {}
 
 
 @dataclass(frozen=True)
@@ -16,13 +29,19 @@ class Mode:
     ----------
     name : {'FAST_RUN', 'FAST_COMPILE', 'CHECK'}
         Native code; the NumPy interpreter; both, compared.
+        A linker of Theano's ('cvm', 'c', 'py', ...) may stand here as well.
     include, exclude, require : tuple of str
         Names or tags of rules: added, left out, and the only ones left. See ``docs/rewrites.md``.
+    watch : optional
+        An object whose ``before(i, node, arrays)`` and ``after(i, node, arrays, results)`` are called around each
+        application, in the interpreter; see :mod:`symbolic.monitor`.
+    linker, optimizer : str, optional
+        Theano's way to say the same: ``Mode(linker='py', optimizer='fast_compile')``.
 
     Raises
     ------
     ValueError
-        If there is no such mode.
+        If there is no such mode, linker or optimizer.
 
     Examples
     --------
@@ -34,8 +53,28 @@ class Mode:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     require: tuple[str, ...] = ()
+    watch: Any = field(default=None, compare=False, repr=False)
+    linker: InitVar[str | None] = None
+    optimizer: InitVar[str | None] = "default"
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, linker: str | None, optimizer: str | None) -> None:
+        if self.name in LINKERS or self.name is None:
+            linker = self.name
+            object.__setattr__(self, "name", "FAST_RUN")
+        if self.include is None or isinstance(self.include, str):  # Mode('cvm', 'fast_compile')
+            optimizer = self.include
+            object.__setattr__(self, "include", ())
+        if linker is not None:
+            if linker not in LINKERS:
+                raise ValueError(f"linker must be one of {', '.join(LINKERS)}, got {linker!r}")
+            object.__setattr__(self, "name", "FAST_RUN" if LINKERS[linker] else "FAST_COMPILE")
+            if not LINKERS[linker]:  # it says how to compute, not which rules there are
+                object.__setattr__(self, "include", ("fast_run", *self.include))
+        if optimizer != "default":
+            if optimizer not in OPTIMIZERS:
+                raise ValueError(f"optimizer must be one of {', '.join(map(str, OPTIMIZERS))}, got {optimizer!r}")
+            for name, more in zip(("include", "exclude", "require"), OPTIMIZERS[optimizer], strict=True):
+                object.__setattr__(self, name, (*getattr(self, name), *more))
         if self.name not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, or a Mode, got {self.name!r}")
 
@@ -64,8 +103,16 @@ def as_mode(mode: str | Mode | None) -> Mode:
     """
     if isinstance(mode, Mode):
         return mode
+    chosen = mode is None
     if mode is None:
-        return Mode(config.mode)
+        mode = config.mode
     if not isinstance(mode, str):
         raise TypeError(f"mode must be a name or a Mode, got {mode!r}")
+    mode = VALUES["mode"].get(mode, mode)
+    if mode in NAMED:
+        return NAMED[mode]()
+    if mode not in MODES:
+        raise ValueError(f"mode must be one of {', '.join((*MODES, *NAMED))}, or a Mode, got {mode!r}")
+    if chosen and (config.optimizer not in ("fast_run", "default") or config.linker == "py"):  # Theano's settings
+        return Mode("FAST_COMPILE" if config.linker == "py" else mode, optimizer=config.optimizer)
     return Mode(mode)

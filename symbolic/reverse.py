@@ -11,7 +11,7 @@ from symbolic import errors
 from symbolic.branch import Path, common, literal, paths
 from symbolic.graph import Apply, Constant, Op, Variable, as_tensor_variable, constant, describe, toposort
 from symbolic.nullgrad import DisconnectedType, is_null
-from symbolic.source import caller
+from symbolic.source import caller, gradient_of
 from symbolic.types import TensorType, is_complex, is_discrete
 
 _DISCONNECTED = ("raise", "warn", "ignore")
@@ -286,7 +286,8 @@ def connected(node: Apply, reached: Sequence[bool]) -> list[Variable]:
 def pullback_of(node: Apply, gouts: Sequence[Variable | None], hidden: bool = False) -> list[Variable | None]:
     """Return the cotangents of a node's inputs, seen to be of the right types; `hidden`: zeros are to stay zero."""
     null = next((g for g in gouts if is_null(g)), None)
-    found: list[Variable | None] = [null] * len(node.inputs) if null is not None else _rule(node, gouts, hidden)
+    with gradient_of(node.loc):
+        found: list[Variable | None] = [null] * len(node.inputs) if null is not None else _rule(node, gouts, hidden)
     if len(found) != len(node.inputs):
         raise errors.GraphError(f"{node.op}: pullback returned {len(found)} terms for {len(node.inputs)} inputs")
     for x, g in zip(node.inputs, found, strict=True):

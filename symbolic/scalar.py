@@ -35,12 +35,13 @@ class Expr:
     dtype : str
     """
 
-    __slots__ = ("__weakref__", "arg", "args", "dtype", "op")
+    __slots__ = ("__weakref__", "_order", "arg", "args", "dtype", "op")
 
     op: str
     args: tuple[Expr, ...]
     arg: Any
     dtype: str
+    _order: tuple[Expr, ...] | None  # what is below it, see `toposort`
 
     def __new__(cls, op: str, args: tuple[Expr, ...] = (), arg: Any = None, dtype: str = "int64") -> Expr:
         if op == "const":
@@ -53,6 +54,7 @@ class Expr:
             return found
         self = object.__new__(cls)
         self.op, self.args, self.arg, self.dtype = op, args, arg, dtype
+        self._order = None
         _INTERNED[key] = self
         return self
 
@@ -307,8 +309,10 @@ def cast(x: Expr, dtype: str) -> Expr:
         return x
     if x.op == "const":
         value = x.arg.real if is_complex(x.dtype) and not is_complex(dtype) else x.arg
-        if not (isinstance(value, float) and not math.isfinite(value) and np.dtype(dtype).kind not in "fc"):
+        if not (isinstance(value, float) and np.dtype(dtype).kind in "iu"):
             return const(value, dtype)
+        if abs(value) < 2.0**63:  # what doesn't fit in 64 bits becomes what the processor makes of it, when it runs
+            return const(int(value) % 2**64 if dtype == "uint64" else np.int64(value).astype(dtype), dtype)
     return Expr("cast", (x,), None, dtype)
 
 
@@ -447,23 +451,37 @@ def minimum(x: Any, y: Any) -> Expr:
 # ------------------------------------------------------------------------------------------ traversal
 
 
+#: Expressions up to this many nodes remember them in order: stages ask for the same small ones again and again.
+_SMALL = 32
+
+
 def toposort(roots: Iterable[Expr]) -> list[Expr]:
     """Return every node below `roots`, arguments first; iterative, so depth has no limit."""
+    stack = list(roots)[::-1]
+    root = stack[0] if len(stack) == 1 else None
+    if root is not None:
+        if not root.args:
+            return [root]
+        if root._order is not None:
+            return [*root._order, root]
     order: list[Expr] = []
     seen: set[Expr] = set()
-    stack = list(roots)[::-1]
     while stack:
         node = stack[-1]
         if node in seen:
             stack.pop()
             continue
-        waiting = [a for a in node.args if a not in seen]
-        if waiting:
-            stack.extend(reversed(waiting))
-            continue
-        seen.add(node)
-        order.append(node)
-        stack.pop()
+        ready = True
+        for a in reversed(node.args):
+            if a not in seen:
+                stack.append(a)
+                ready = False
+        if ready:
+            seen.add(node)
+            order.append(node)
+            stack.pop()
+    if root is not None and len(order) <= _SMALL:
+        root._order = tuple(order[:-1])  # without itself: no cycle for the collector
     return order
 
 

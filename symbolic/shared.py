@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
-from symbolic.graph import Variable
+from symbolic.config import config
+from symbolic.graph import Variable, widened
 from symbolic.source import caller
 from symbolic.types import TensorType, is_masked
 
@@ -164,4 +165,60 @@ def shared(value: Any, name: str | None = None, strict: bool = False, allow_down
     shape = tuple(broadcastable) if broadcastable is not None else (None,) * array.ndim
     made = TensorType(array.dtype.name, shape)
     made.filter(array)
+    if config.warn_float64 != "ignore":
+        widened([made], [], "shared", caller())
     return SharedVariable(made, Container(_owned(array, borrow)), name)
+
+
+class OrderedUpdates(dict[SharedVariable, Any]):
+    """Updates by shared variable; what `scan` returns. Two can be added, which raises where both update one variable.
+
+    Raises
+    ------
+    UpdateError
+        If a key isn't a shared variable, or a variable would be updated twice.
+
+    Examples
+    --------
+    >>> a, b = shared(0.0, "a"), shared(1.0, "b")
+    >>> (OrderedUpdates({a: 2.0}) + {b: 3.0})
+    OrderedUpdates({a: 2.0, b: 3.0})
+    """
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__()
+        for part in (*given, more):
+            for key, value in part.items() if hasattr(part, "items") else part:
+                self[key] = value
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if not isinstance(key, SharedVariable):
+            raise errors.UpdateError(errors.message(
+                "OrderedUpdates", f"only shared variables can be updated, got {key!r} ({type(key).__name__})", (), caller(),
+                "symbolic.shared(value) makes one"))
+        super().__setitem__(key, value)
+
+    def update(self, other: Any = (), **more: Any) -> None:  # type: ignore[override]
+        """Add updates; a variable that has another one already is an error."""
+        for part in (other, more):
+            for key, value in list(part.items() if hasattr(part, "items") else part):
+                if key in self and self[key] is not value:
+                    raise errors.UpdateError(errors.message("OrderedUpdates", f"{key} is updated in two ways", (), caller(),
+                                                            "join both into one expression"))
+                self[key] = value
+
+    def __add__(self, other: Any) -> OrderedUpdates:
+        made = OrderedUpdates(self)
+        made.update(other)
+        return made
+
+    def __radd__(self, other: Any) -> OrderedUpdates:
+        made = OrderedUpdates(other)
+        made.update(self)
+        return made
+
+    def __repr__(self) -> str:
+        return f"OrderedUpdates({{{', '.join(f'{k}: {v}' for k, v in self.items())}}})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OrderedUpdates, (list(self.items()),)

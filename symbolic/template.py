@@ -22,12 +22,15 @@ class Template:
         Error class (of :mod:`symbolic.errors`) and message, in which ``{0}`` to ``{3}`` are details.
     library : str or None
         What it calls, of `LIBRARIES`; where that isn't there, the op's Python code runs instead.
+    text : str
+        The template itself, in the place of a file: for ops from outside of this package. `name` is then only a name.
     """
 
     name: str
     fields: tuple[tuple[str, object], ...] = ()
     failures: tuple[tuple[type[Exception], str], ...] = ()
     library: str | None = None
+    text: str = ""
 
 
 #: Libraries that were found: filled when the entry extension is loaded.

@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -93,6 +95,42 @@ def to_float(dtype: str) -> str:
     return dtype
 
 
+def meet(*dtypes: str) -> str:
+    """Return the dtype in which operands of `dtypes` meet, as ``config.cast_policy`` says.
+
+    >>> meet("int32", "float32")
+    'float64'
+    >>> with config.change_flags(cast_policy="floatX"):
+    ...     meet("int32", "float32"), meet("int32", "int8"), meet("float64", "float32")
+    ('float32', 'int32', 'float64')
+    >>> with config.change_flags(cast_policy="numpy+floatX", floatX="float32"):
+    ...     meet("int32", "float32"), meet("float64", "float32")
+    ('float32', 'float64')
+    """
+    out, policy = promote(*dtypes), config.cast_policy
+    if policy == "floatX":
+        return promote(*(d for d in dtypes if not is_discrete(d))) if not is_discrete(out) else out
+    if policy == "numpy+floatX" and out not in dtypes:
+        if out == "float64":
+            return config.floatX
+        if out == "complex128" and "float64" not in dtypes and config.floatX != "float64":
+            return "complex64"
+    return out
+
+
+def float_of(*dtypes: str) -> str:
+    """Return the float in which a function like ``sqrt`` computes operands of `dtypes`, as ``config.cast_policy`` says.
+
+    >>> float_of("int8"), float_of("float32")
+    ('float32', 'float32')
+    >>> with config.change_flags(cast_policy="floatX"):
+    ...     float_of("int8"), float_of("int64")
+    ('float64', 'float64')
+    """
+    out = meet(*dtypes)
+    return config.floatX if is_discrete(out) and config.cast_policy != "custom" else to_float(out)
+
+
 def real_of(dtype: str) -> str:
     """Return the dtype of the real part."""
     return {"complex64": "float32", "complex128": "float64"}.get(dtype, dtype)
@@ -129,7 +167,37 @@ def weak_dtype(value: bool | int | float | complex, others: Iterable[str] = ()) 
         return other
     if isinstance(value, complex):
         return "complex64" if other in ("float16", "float32", "complex64") else "complex128"
-    return other if other is not None and not is_discrete(other) else config.floatX
+    if other is not None and not is_discrete(other):
+        return other
+    for name in _autocast.get():
+        if float(np.dtype(name).type(value)) == value:
+            return name
+    return (_autocast.get() or (config.floatX,))[-1]
+
+
+_autocast: ContextVar[tuple[str, ...]] = ContextVar("autocast", default=())
+
+
+@contextmanager
+def autocast_float_as(*dtypes: str) -> Iterator[None]:
+    """Let Python floats that stand by themselves, or beside integers, become the first of `dtypes` that holds them exactly.
+
+    Where none does, the last one is taken. Without this they become ``config.floatX``.
+
+    Examples
+    --------
+    >>> with autocast_float_as("float16", "float64"):
+    ...     weak_dtype(0.5), weak_dtype(0.1)
+    ('float16', 'float64')
+    """
+    names = tuple(dtype_name(d) for d in dtypes)
+    if not names or not all(map(is_float, names)):
+        raise DTypeError(f"autocast_float_as takes names of floats, got {dtypes}")
+    token = _autocast.set(names)
+    try:
+        yield
+    finally:
+        _autocast.reset(token)
 
 
 @dataclass(frozen=True, slots=True)

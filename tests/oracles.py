@@ -43,6 +43,9 @@ ELEMENTWISE = {
     "softplus": _long(lambda x: np.logaddexp(x, 0)), "real": np.real, "imag": np.imag, "conj": np.conj,
     "mul_unless_zero": lambda x, y: np.where(x == 0, 0, np.multiply(x, y)).astype(np.multiply(x, y).dtype),
     "relu": lambda x: np.maximum(x, 0), "angle": np.angle, "complex": _complex,
+    "logaddexp": np.logaddexp, "logaddexp2": np.logaddexp2, "isfinite": np.isfinite, "hypot": np.hypot, "cbrt": np.cbrt,
+    "copysign": np.copysign, "heaviside": np.heaviside, "sinc": np.sinc, "xlogx": lambda x: special.xlogy(x, x),
+    "xlogy0": special.xlogy, "erfcx": special.erfcx,
 }
 
 REDUCTIONS = {

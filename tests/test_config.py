@@ -22,13 +22,17 @@ FROM_ENVIRONMENT = {
     "device": ("cuda1", "cuda1"),
     "on_unused_input": ("warn", "warn"),
     "allow_input_downcast": ("true", True),
-    "warn_float64": ("raise", "raise"),
+    "cast_policy": ("numpy+floatX", "numpy+floatX"), "warn_float64": ("raise", "raise"),
     "exception_verbosity": ("high", "high"),
+    "compute_test_value": ("raise", "raise"),
+    "print_test_value": ("true", True),
+    "nan_guard_action": ("warn", "warn"),
     "cache_dir": ("/tmp/elsewhere", "/tmp/elsewhere"),
     "cache_max_size": ("500M", 500 * 1024**2),
     "cc": ("ccache gcc", "ccache gcc"),
     "cflags": ("-g -O1", "-g -O1"),
     **{f"optimizer_{how}": ("a:b", "a:b") for how in ("including", "excluding", "requiring")},
+    "tiered": ("1", True),
     "threads": ("3", 3),
     "openmp": ("off", False),
     "openmp_threshold": ("1000", 1000),
@@ -37,9 +41,10 @@ FROM_ENVIRONMENT = {
 }
 WRONG = {
     "floatX": "float23", "mode": "FAST", "device": "tpu", "on_unused_input": "shout",
-    "allow_input_downcast": "maybe", "warn_float64": 1, "exception_verbosity": "loud",
+    "allow_input_downcast": "maybe", "warn_float64": 1, "cast_policy": "c", "exception_verbosity": "loud",
+    "compute_test_value": "yes", "print_test_value": "perhaps", "nan_guard_action": "stop",
     "cache_dir": "", "cache_max_size": "many", "cc": 3, "cflags": ["-g"],
-    "optimizer_including": 1, "optimizer_excluding": 1, "optimizer_requiring": 1, "threads": -1,
+    "optimizer_including": 1, "optimizer_excluding": 1, "optimizer_requiring": 1, "threads": -1, "tiered": 3,
     "openmp": "perhaps", "openmp_threshold": 1.5, "vector_libm": "?", "dump": 7,
 }
 
@@ -177,7 +182,10 @@ def test_documentation_has_the_table():
 
 
 def test_config_is_cheap_to_import():
-    code = ("import dataclasses, contextlib, difflib, typing, time, importlib.util as u, sys\n"
+    folder = str(Path(sys.modules["symbolic.config"].__file__).parent)
+    code = ("import configparser, dataclasses, contextlib, difflib, typing, time, importlib.util as u, sys, types\n"
+            "sys.modules['symbolic'] = types.ModuleType('symbolic')  # without the rest of the package\n"
+            f"sys.modules['symbolic'].__path__ = [{folder!r}]\n"
             f"s = u.spec_from_file_location('c', {sys.modules['symbolic.config'].__file__!r})\n"
             "m = u.module_from_spec(s); sys.modules['c'] = m\n"
             "t = time.process_time(); s.loader.exec_module(m); print(time.process_time() - t)\n"

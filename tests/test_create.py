@@ -208,3 +208,11 @@ def test_zeros_for_what_the_cost_does_not_depend_on():
     g = T.grad(x.sum(), [x, y], disconnected_inputs="ignore")
     found = symbolic.function([x, y], g)(np.ones((2, 1)), np.ones((3, 2), "float32"))
     assert found[1].dtype == "float32" and found[1].tolist() == np.zeros((3, 2)).tolist()
+
+
+def test_more_elements_than_can_be_counted_is_an_error():
+    n = T.lscalar("n")
+    for mode in ("FAST_RUN", "FAST_COMPILE"):
+        with pytest.raises(ValueError, match="last extents are 4294967296 and 4294967296 has too many elements"):
+            symbolic.function([n], T.ones((n, n)).sum(), mode=mode)(2**32)
+    assert symbolic.function([n], T.ones((n, n)).shape.prod())(2**20) == 2**40

@@ -523,3 +523,12 @@ def test_infinities_end_in_an_error(mode):
         for bad in (np.inf, np.nan):
             with pytest.raises(np.linalg.LinAlgError, match="didn't converge"):
                 symbolic.function([a], y, mode=mode)(np.diag([bad, 1, 1]))
+
+
+def test_the_sign_of_the_determinant_of_nan_is_numpys():
+    x = T.dmatrix("x")
+    bad = np.array([[np.nan, 1.0], [1.0, 2.0]])
+    f = symbolic.function([x], list(T.nlinalg.slogdet(x)))
+    for a in (bad, np.full((2, 2), np.nan), np.array([[-1.0, 0], [0, 2]]), np.zeros((2, 2))):
+        with np.errstate(all="ignore"):
+            np.testing.assert_array_equal(f(a), np.linalg.slogdet(a))

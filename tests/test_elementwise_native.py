@@ -9,8 +9,9 @@ from oracles import ELEMENTWISE
 from tolerances import atol, rtol
 
 import symbolic
-from symbolic.graph import Variable
-from symbolic.ops.elementwise import ROWS, Elementwise
+from symbolic.function import function
+from symbolic.graph import Variable, constant
+from symbolic.ops.elementwise import ROWS, Elementwise, cast_to
 from symbolic.types import TensorType
 
 DTYPES = ["bool", "int8", "uint8", "int16", "int32", "int64", "uint64", "float16", "float32", "float64"]
@@ -115,3 +116,31 @@ def test_shifts_by_any_number(dtype):
     got = symbolic.function([x, n], [x << n, x >> n])(a, b)
     np.testing.assert_array_equal(got[0], a << b)
     np.testing.assert_array_equal(got[1], a >> b)
+
+
+@pytest.mark.parametrize("source", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("to", ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"])
+def test_what_no_integer_can_be_is_the_same_in_every_mode(source, to):
+    far = [1e19, 2.0**63, 1e300, -1e300, 1.8e19, -2.0**63] if source == "float64" else []
+    values = np.array([np.nan, np.inf, -np.inf, 3e4, -3e4, 300.0, -1.5, 2.7, -0.0, *far], source)
+    x = TensorType(source, (None,))("x")
+    out = cast_to(x, to)
+    native, interpreted = (function([x], out, mode=mode)(values) for mode in ("FAST_RUN", "FAST_COMPILE"))
+    np.testing.assert_array_equal(native, interpreted)
+    wide = values.astype("float64")
+    fits = (wide > -2.0**63) & (wide < 2.0**63)
+    with np.errstate(all="ignore"):
+        want = values[fits].astype("int64").astype(to) if to != "bool" else values[fits] != 0
+    np.testing.assert_array_equal(native[fits], want)
+    folded = function([], [cast_to(constant(v), to) for v in values])()
+    np.testing.assert_array_equal(folded, native)
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+def test_integers_to_negative_powers_are_an_error(mode):
+    x, y = TensorType("int64", (None,))("x"), TensorType("int8", (None,))("y")
+    f = function([x, y], x**y, mode=mode)
+    np.testing.assert_array_equal(f([2, -3, 0, 1], [5, 3, 0, 100]), [32, -27, 1, 1])
+    with pytest.raises(ValueError, match="pow: an integer can't be raised to the power -1, which gives no integer"):
+        f([2, 1], [1, -1])
+    np.testing.assert_array_equal(function([x], x.astype("float64") ** -2, mode=mode)([2, 4]), [0.25, 0.0625])

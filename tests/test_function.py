@@ -13,7 +13,10 @@ import numpy as np
 import pytest
 
 import symbolic
+import symbolic.tensor as T
+from symbolic import errors
 from symbolic.codegen.reference import evaluate
+from symbolic.function import Param
 from symbolic.graph import Variable
 from symbolic.ops.elementwise import ROWS, Elementwise
 from symbolic.reverse import pullbacks
@@ -158,7 +161,7 @@ W = symbolic.shared(np.ones(2), "w")
 
 
 @pytest.mark.parametrize(("make", "error", "text"), [
-    (lambda: symbolic.function(X, X), TypeError, r"inputs must be a list.*write \[x\]"),
+    (lambda: symbolic.function(X, X), TypeError, r"inputs must be a list(.|\n)*write \[x\]"),
     (lambda: symbolic.function([W], W), TypeError, "can't be an input"),
     (lambda: symbolic.function([X, X], X), ValueError, "given twice"),
     (lambda: symbolic.function([], X + 1), ValueError, "isn't among the inputs"),
@@ -281,3 +284,71 @@ def test_dumps_hold_every_stage(tmp_path):
     texts = {p.name.partition(".")[2]: p.read_text() for p in tmp_path.iterdir()}
     assert set(texts) == {"graph.txt", "plan.txt", "c"}
     assert "symbolic_run" in texts["c"] and "input   x" in texts["graph.txt"] and "kernel" in texts["plan.txt"]
+
+
+def test_an_input_may_be_computed_in_the_graph():
+    x = T.dvector("x")
+    y = T.exp(x)
+    z = y * 2
+    z.name = "z"
+    np.testing.assert_allclose(symbolic.function([y], [z + y, y])([1.0, 2.0]), [[3, 6], [1, 2]])
+    np.testing.assert_allclose(symbolic.function([x, z], T.dot(x, z + 1))([1.0], [5.0]), 6)
+    np.testing.assert_allclose(symbolic.function([symbolic.In(z, value=[1.0])], z + 1)(), [2])
+    w = symbolic.shared(np.zeros(2))
+    symbolic.function([y], [], updates=[(w, z)])([1.0, 2.0])
+    np.testing.assert_allclose(w.get_value(), [2, 4])
+    with pytest.raises(errors.UnusedInputError, match="isn't used"):
+        symbolic.function([x, z], x + 1)
+    with pytest.raises(errors.MissingInputError, match="the graph needs x"):
+        symbolic.function([z], z + x)
+
+
+def test_replacements_that_need_each_other_are_refused():
+    a, b = T.dscalar("a"), T.dscalar("b")
+    with pytest.raises(errors.GraphError, match=r"givens: what stands for a uses b, which givens replaces as well(.|\n)*hint"):
+        symbolic.function([], a * 2, givens={a: b, b: a + 1})
+    s = symbolic.shared(1.0)
+    assert symbolic.function([], s * 2, givens={s: s + 1})() == 4
+
+
+def test_what_to_change_about_an_update_of_another_shape():
+    m = T.dmatrix("m")
+    w = symbolic.shared(np.zeros((1, 3)), broadcastable=(True, False))
+    for new, text in ((m, r"extent on axis 0 must be 1(.|\n)*T.specify_shape states it, T.addbroadcast"),
+                      (T.zeros((2, 3)), "extent on axis 0 must be 1"), (m[0], "the number of axes must stay"),
+                      (T.fmatrix(), r"\.astype\('float64'\)")):
+        with pytest.raises(errors.UpdateError, match=text):
+            symbolic.function([m], [], updates=[(w, new)], on_unused_input="ignore")
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE", "CHECK"])
+def test_output_subset(mode):
+    x, k, s = T.dvector("x"), T.dscalar("k"), symbolic.shared(0.0)
+    f = symbolic.function([x, symbolic.In(k, value=2.0)], [x + 1, x * k, x.sum()], updates=[(s, s + 1)], mode=mode)
+    first, third = f([1.0, 2.0], output_subset=[0, 2])
+    np.testing.assert_array_equal(first, [2, 3])
+    np.testing.assert_array_equal(third, 3)
+    np.testing.assert_array_equal(f(x=[1.0, 2.0], output_subset=[1], k=3)[0], [3, 6])
+    assert s.get_value() == 2  # updates are done whatever is asked for
+    g = symbolic.function([x], {"a": x + 1, "b": x * 2}, mode=mode)
+    assert list(g([1.0], output_subset=["b"])) == ["b"]
+    with pytest.raises(ValueError, match=r"outputs, which are \['a', 'b'\], got \['c'\]"):
+        g([1.0], output_subset=["c"])
+    g.trust_input = True
+    np.testing.assert_array_equal(g([1.0])["a"], [2])
+
+
+def test_givens_of_another_type():
+    x, d = T.fvector("x"), T.dvector("d")
+    with pytest.raises(symbolic.errors.GraphError, match="another type"):
+        symbolic.function([d], x * 2, givens={x: d})
+    assert symbolic.function([d], x * 2, givens={x: d}, rebuild_strict=False)([1.5]).dtype == "float64"
+
+
+def test_theanos_spellings_of_inputs():
+    x, y = T.dscalar("x"), T.dscalar("y")
+    f = symbolic.function([x, Param(y, default=3.0, borrow=True)], x + y, accept_inplace=False, profile=None)
+    assert f(1) == 4 and f(1, y=1) == 2
+    hidden = symbolic.function([symbolic.In(x, autoname=False)], x)
+    with pytest.raises(TypeError, match="no input 'x'"):
+        hidden(x=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -249,7 +250,8 @@ def test_what_users_code_raises_goes_through_with_a_note(mode):
         f = symbolic.function([x], out.sum(), updates={state: state + picky(x)[0]}, mode=mode)
         with pytest.raises(Odd, match=r"^negative\n") as caught:
             f([-1.0, 2.0])
-        note, = caught.value.__notes__
+        note, *others = caught.value.__notes__
+        assert all(re.match("in step [01] of a loop of 3 steps", n) for n in others)
         assert "picky(" in note and "test_opaque.py" in note and "float64 (2,)" in note
         np.testing.assert_array_equal(state.get_value(), [0, 1, 2])
     f([3.0, 2.0])
@@ -304,7 +306,7 @@ def test_broken_ops_are_named_when_they_are_compiled():
     x = T.dvector("x")
     with pytest.raises(errors.NotSupported, match="has no Python code either.*test_opaque.py"):
         symbolic.function([x], Nothing()(x))
-    with pytest.raises(errors.NotSupported, match=r"distinct: it has no gradient.*test_opaque.py.*\nhint: .*custom_gradient"):
+    with pytest.raises(errors.NotSupported, match=r"(?s)distinct: it has no gradient.*test_opaque.py.*\nhint: .*custom_g"):
         T.grad(distinct(x).sum(), x)
     with pytest.raises(NotImplementedError, match="needs make_node, or itypes"):
         Bare()(x)

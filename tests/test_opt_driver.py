@@ -78,7 +78,7 @@ def test_a_name_is_given_once(own):
 
 
 def test_a_mode_is_named_wrongly():
-    with pytest.raises(ValueError, match=r"mode must be one of FAST_RUN, FAST_COMPILE, CHECK, or a Mode, got 'FAST'"):
+    with pytest.raises(ValueError, match=r"mode must be one of FAST_RUN, FAST_COMPILE, CHECK, \w+, or a Mode, got 'FAST'"):
         symbolic.function([], T.constant(1.0), mode="FAST")
     with pytest.raises(TypeError, match="mode must be a name or a Mode, got 3"):
         symbolic.function([], T.constant(1.0), mode=3)

@@ -1,13 +1,22 @@
-"""The base of all layers."""
+"""The bases of all layers."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 import symbolic
+from lasagne_like import utils
 
 Shape = tuple[int | None, ...]
+
+
+def _shape_of(incoming: Any, who: str) -> Shape:
+    """Return the output shape of a layer, or a shape that was given in its place."""
+    shape = tuple(incoming) if isinstance(incoming, (tuple, list)) else incoming.output_shape
+    for n in shape:
+        if n is not None and (not isinstance(n, symbolic.Variable) and n <= 0):
+            raise ValueError(f"{who}: extents must be positive or None, got input shape {shape}")
+    return shape
 
 
 class Layer:
@@ -19,25 +28,46 @@ class Layer:
         The layer that feeds this one, or the shape of its input.
     name : str, optional
         Parameters are named after it.
+
+    Attributes
+    ----------
+    input_layer : Layer or None
+    input_shape, output_shape : tuple of int or None
+        None where the extent is known at the call only.
+    params : dict from Variable to set of str
+        Parameters with their tags.
+    get_output_kwargs : list of str
+        Keywords for `get_output` that the signature of `get_output_for` doesn't show.
+
+    Examples
+    --------
+    >>> class Doubled(Layer):
+    ...     def get_output_for(self, input, **kwargs):
+    ...         return 2 * input
+    >>> Doubled((None, 3)).output_shape
+    (None, 3)
     """
 
     def __init__(self, incoming: Any, name: str | None = None) -> None:
-        self.input_layer: Layer | None = None if isinstance(incoming, tuple) else incoming
-        self.input_shape: Shape = incoming if isinstance(incoming, tuple) else incoming.output_shape
+        self.input_layer: Any = None if isinstance(incoming, (tuple, list)) else incoming
+        self.input_shape: Shape = _shape_of(incoming, type(self).__name__)
         self.name = name
-        #: parameters with their tags
         self.params: dict[Any, set[str]] = {}
-        for n in self.input_shape:
-            if n is not None and n <= 0:
-                raise ValueError(f"{type(self).__name__}: extents must be positive or None, got input shape "
-                                 f"{self.input_shape}")
+        self.get_output_kwargs: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}{f' {self.name!r}' if self.name else ''}>"
 
     @property
     def output_shape(self) -> Shape:
         """Extents of the output; None where they are known at the call only."""
-        return self.get_output_shape_for(self.input_shape)
+        shape = self.get_output_shape_for(self.input_shape)
+        if any(isinstance(n, symbolic.Variable) for n in shape):
+            raise ValueError(f"{type(self).__name__}: get_output_shape_for gave a symbolic shape, {shape}; "
+                             "it must return integers or None")
+        return shape
 
-    def get_output_shape_for(self, input_shape: Shape) -> Shape:
+    def get_output_shape_for(self, input_shape: Any) -> Shape:
         """Return the shape of the output for that of the input; here, the same."""
         return input_shape
 
@@ -46,13 +76,21 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} doesn't define get_output_for")
 
     def get_params(self, unwrap_shared: bool = True, **tags: bool) -> list[Any]:
-        """Return the parameters, perhaps only those with, or without, some tags (``trainable=True``)."""
+        """Return the parameters, perhaps only those with, or without, some tags (``trainable=True``).
+
+        Parameters
+        ----------
+        unwrap_shared : bool
+            For parameters that are expressions, return the shared variables which they are made of.
+        **tags : bool
+            True: only parameters with this tag; False: only those without.
+        """
         wanted = {t for t, on in tags.items() if on}
         unwanted = {t for t, on in tags.items() if not on}
-        return [p for p, own in self.params.items() if wanted <= own and not unwanted & own
-                and (not unwrap_shared or isinstance(p, symbolic.SharedVariable))]
+        found = [p for p, own in self.params.items() if wanted <= own and not unwanted & own]
+        return utils.collect_shared_vars(found) if unwrap_shared else found
 
-    def add_param(self, spec: Any, shape: tuple[int, ...], name: str | None = None, **tags: bool) -> Any:
+    def add_param(self, spec: Any, shape: Sequence[int], name: str | None = None, **tags: bool) -> Any:
         """Register a parameter and return it.
 
         Parameters
@@ -61,6 +99,7 @@ class Layer:
             The parameter, its start value, or what makes that from a shape.
         shape : tuple of int
         name : str, optional
+            The layer's name and a dot are put before it.
         **tags : bool
             ``trainable`` and ``regularizable`` are on unless given as False.
 
@@ -69,15 +108,44 @@ class Layer:
         ValueError
             If the start value has another shape.
         """
-        label = f"{self.name}.{name}" if self.name and name else name
-        if not isinstance(spec, symbolic.Variable):
-            value = spec(shape) if callable(spec) else np.asarray(spec, symbolic.config.floatX)
-            value = np.full(shape, value, value.dtype) if value.ndim == 0 else value
-            if value.shape != tuple(shape):
-                raise ValueError(f"{type(self).__name__}: parameter {label} needs shape {tuple(shape)}, got {value.shape}")
-            spec = symbolic.shared(value, label)
-        elif spec.ndim != len(shape):
-            raise ValueError(f"{type(self).__name__}: parameter {label} needs {len(shape)} axes, got {spec.ndim}")
+        if name is not None and self.name is not None:
+            name = f"{self.name}.{name}"
+        param = utils.create_param(spec, shape, name)
         on = {"trainable": True, "regularizable": True} | tags
-        self.params[spec] = {t for t, yes in on.items() if yes}
-        return spec
+        self.params[param] = {t for t, yes in on.items() if yes}
+        return param
+
+
+class MergeLayer(Layer):
+    """A layer of several inputs: `get_output_shape_for` and `get_output_for` get lists.
+
+    Parameters
+    ----------
+    incomings : list of Layer or tuple
+    name : str, optional
+
+    Attributes
+    ----------
+    input_layers : list of Layer or None
+    input_shapes : list of tuple
+    """
+
+    def __init__(self, incomings: Sequence[Any], name: str | None = None) -> None:
+        self.input_layers = [None if isinstance(one, (tuple, list)) else one for one in incomings]
+        self.input_shapes = [_shape_of(one, type(self).__name__) for one in incomings]
+        self.name = name
+        self.params = {}
+        self.get_output_kwargs = []
+
+    @property
+    def output_shape(self) -> Shape:
+        """Extents of the output; None where they are known at the call only."""
+        shape = self.get_output_shape_for(self.input_shapes)
+        if any(isinstance(n, symbolic.Variable) for n in shape):
+            raise ValueError(f"{type(self).__name__}: get_output_shape_for gave a symbolic shape, {shape}; "
+                             "it must return integers or None")
+        return shape
+
+    def get_output_shape_for(self, input_shape: Any) -> Shape:
+        """Return the shape of the output for those of the inputs."""
+        raise NotImplementedError(f"{type(self).__name__} doesn't define get_output_shape_for")

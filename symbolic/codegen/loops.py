@@ -420,7 +420,11 @@ def _scattered(fusion: Fusion, group: Group, b: Builder, length: dict[str, Expr]
 
 
 def build_part(fusion: Fusion, d: Def, part: Part) -> Bound:
-    """Return the kernel that writes one part of a scatter; repeated indices count in order, so no threads."""
+    """Return the kernel that writes one part of a scatter; what is written repeatedly counts in order.
+
+    Along an axis that steps through the result, no element is written twice: such a loop is vectorised, and shared among
+    threads if all loops are like that (a slice, a part of a joined array).
+    """
     b = Builder(fusion)
     axes = [f"i{n}" for n in range(len(part.extents))]
     value, name = b.body(part.body, axes, {}), b.fresh("t")
@@ -429,15 +433,22 @@ def build_part(fusion: Fusion, d: Def, part: Part) -> Bound:
                                                  part.accumulate)]
     extents = [b.host(e) for e in part.extents]
     work = _total(extents) * const(cost(part.body) + 2, "int64")
-    return b.kernel(nest(axes, extents, stmts, simd_inner=_apart(part), parallel=False), work)
+    through = {_axis_through(e) for e in part.index}
+    steps = [a in through for a in axes]
+    return b.kernel(nest(axes, extents, stmts, simd_inner=steps[-1:] == [True], parallel=all(steps)), work)
 
 
-def _apart(part: Part) -> bool:
-    """Whether the innermost loop of a scatter writes elements side by side: its axis is the last index, and in no other."""
-    if not part.index or len(part.extents) < 2 or part.accumulate not in (None, "add"):
-        return False
-    last = sym(f"i{len(part.extents) - 1}")
-    return part.index[-1] is last and all(last not in toposort([e]) for e in part.index[:-1])
+def _axis_through(e: Expr) -> str | None:
+    """Return the axis along which an index takes a new value at each step, if it is the only one that it depends on."""
+    while e.op in ("add", "sub", "mul"):
+        moving = [a for a in e.args if any(n.op == "sym" and n.arg[0] == "i" for n in toposort([a]))]
+        if len(moving) != 1:
+            return None
+        rest = e.args[e.args[0] is moving[0]]
+        if e.op == "mul" and (rest.op != "const" or rest.arg == 0):
+            return None
+        e = moving[0]
+    return e.arg if e.op == "sym" and e.arg[0] == "i" else None
 
 
 def build_check(fusion: Fusion, d: Def) -> Bound:

@@ -87,7 +87,7 @@ class Lowering:
             if any(v not in extents.shape for v in node.outputs):
                 extents.add(node)
             self._lower(node)
-        self.outputs = [self.get(v).id for v in graph.outputs]
+        self.outputs = [self._itself(self.get(v)).id for v in graph.outputs]
 
     def _new(self, kind: str, v: Variable, **more: object) -> Def:
         extents = tuple(self.host(e) for e in self.extents.of(v))
@@ -105,6 +105,17 @@ class Lowering:
                     "function", f"{v} ({v.type}) is needed but not given", (), v.loc, "add it to the inputs or givens"))
             found = self._new("const", v)
         return found
+
+    def _itself(self, d: Def) -> Def:
+        """Return the value of which an output is a copy, such as a `sum_to` over nothing: it is written in its place."""
+        while d.kind == "map" and d.body is not None and d.body.op == "load":
+            e, base = d.body, self.defs[d.body.arg]
+            same = [a.op == "sym" and a.arg == k for a, k in zip(e.args, d.kept, strict=False)]
+            if (base.kind in ("input", "const") or len(e.args) != len(d.kept) or not all(same) or base.dtype != d.dtype
+                    or any(m is not n for m, n in zip(base.extents, d.extents, strict=True))):
+                break
+            d = base
+        return d
 
     def _lower(self, node: Apply) -> None:
         op = node.op

@@ -14,8 +14,9 @@ _RUNTIME = (_TEMPLATES / "runtime.h").read_text()
 WHOLE = _HELPERS + _RUNTIME
 #: Sections of the files: a comment with a pattern, the text for units in which it is found.
 _SECTIONS = re.findall(r"/\* when: (.*?) \*/\n(.*?)(?=/\* when: |\Z)", _HELPERS, re.DOTALL)
-_OURS = {"if", "for", "while", "switch", "return", "sizeof", "share", "share_of", "multiply", "schedule",
-         "num_threads", "omp_get_thread_num", "omp_get_num_threads", "reduction"}
+_OURS = {"if", "for", "while", "switch", "return", "sizeof", "share", "share_of", "multiply", "share_product",
+         "worth_packing", "schedule", "num_threads", "omp_get_thread_num", "omp_get_num_threads", "reduction", "vector_size",
+         "aligned", "optimize", "contract", "defined"}
 _VECTOR = set("exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf "
               "erfc".split())
 
@@ -31,7 +32,7 @@ def needs_math(text: str) -> bool:
     text = re.sub(r"/\*.*?\*/", "", text)
     called = set(re.findall(r"(?<![>\w])([a-z][a-z0-9_]*)\(", text)) - _OURS
     helped = re.search(rf"NAN|INFINITY|sym_(mod|floordiv|{'|'.join(_VECTOR)})f?\(", text)
-    return helped is not None or any(not name.startswith(("k_", "sym_", "mem", "loop_")) for name in called)
+    return helped is not None or any(not name.startswith(("k_", "sym_", "mem", "loop_", "arm_")) for name in called)
 
 
 def prelude(text: str) -> str:

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -124,6 +126,35 @@ def atomic(text: str) -> bool:
     """Whether a text needs no parentheses as an operand."""
     return text.replace("_", "").replace(".", "").isalnum() or (text.startswith("(") and text.endswith(")")
                                                                 and text.count("(") == 1)
+
+
+class LongParts:
+    """Names long parts of an expression that occur several times: printed where they occur, they would make its text grow
+    exponentially (extents of slices of slices do).
+
+    Parameters
+    ----------
+    order : sequence of Expr
+        The parts, operands first; the last is the whole.
+    """
+
+    #: Characters from which on a part is long.
+    LONG = 400
+
+    def __init__(self, order: Sequence[Expr]) -> None:
+        self.whole, self.named = order[-1], list[str]()
+        self.uses = Counter(a for n in order for a in n.args)
+
+    def part(self, n: Expr, text: str) -> str:
+        """Return what stands for a part in the parts around it."""
+        if n is self.whole or len(text) <= self.LONG or self.uses[n] < 2:
+            return text
+        self.named.append(f"const {CTYPES[n.dtype]} h{len(self.named) + 1} = {text};")
+        return f"h{len(self.named)}"
+
+    def text(self, text: str) -> str:
+        """Return the text of the whole: where parts have names, an expression of statements (of GNU C)."""
+        return f"({{ {' '.join(self.named)} {text}; }})" if self.named else text
 
 
 def parenthesised(node: Expr, text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
+from symbolic.codegen.c_extension import c_function
 from symbolic.graph import Apply
 from symbolic.types import shape_text
 
@@ -20,6 +21,8 @@ class PythonStep:
     Parameters
     ----------
     node : Apply
+    native : bool
+        Whether C code that the op has of its own (`c_code`) runs rather than its Python code.
 
     Examples
     --------
@@ -31,17 +34,19 @@ class PythonStep:
     (array([2., 1., 0.]),)
     """
 
-    __slots__ = ("node", "wanted")
+    __slots__ = ("c", "node", "wanted")
 
-    def __init__(self, node: Apply) -> None:
+    def __init__(self, node: Apply, native: bool = True) -> None:
         self.node = node
+        own = hasattr(node.op, "c_code") and (native or not hasattr(node.op, "perform"))
+        self.c = c_function(node) if own else None
         self.wanted = [(np.dtype(v.dtype), v.ndim, all(n is None for n in v.type.shape)) for v in node.outputs]
 
     def __call__(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return the results as C-contiguous arrays of the dtypes and ranks that the node declares."""
         node = self.node
         try:
-            given = node.op.python(node, arrays)
+            given = node.op.python(node, arrays) if self.c is None else self.c(*arrays)
         except Exception as error:
             error.add_note(f"raised by the Python code of {_where(node, arrays)}")
             if isinstance(error, errors.SymbolicError):

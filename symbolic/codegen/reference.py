@@ -4,9 +4,9 @@ Each op is evaluated at the *actual* shapes, so broadcasting is NumPy's without 
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,11 +16,22 @@ from symbolic.graph import Apply, Constant, Op, Variable
 from symbolic.loop import Loop
 from symbolic.scalar import ATOMS, COMBINERS, Check, Expr, IndexLambda, Scatter
 from symbolic.scalar import toposort as expr_toposort
+from symbolic.tree import node_text, verbose
 from symbolic.types import TensorType
 
 
-def evaluate(outputs: Sequence[Variable], values: dict[Variable, np.ndarray],
-             watch: Callable[[Apply, list[np.ndarray]], None] | None = None) -> list[np.ndarray]:
+class Watch(Protocol):
+    """What looks on while a graph is computed: called around each application, also inside of loops."""
+
+    def before(self, i: int, node: Apply, arrays: Sequence[np.ndarray]) -> None:
+        """See the operands of application number `i`."""
+
+    def after(self, i: int, node: Apply, arrays: Sequence[np.ndarray], results: Sequence[np.ndarray]) -> None:
+        """See its results as well."""
+
+
+def evaluate(outputs: Sequence[Variable], values: dict[Variable, np.ndarray], watch: Watch | None = None
+             ) -> list[np.ndarray]:
     """Compute `outputs` from `values` of the variables they depend on.
 
     Parameters
@@ -28,8 +39,8 @@ def evaluate(outputs: Sequence[Variable], values: dict[Variable, np.ndarray],
     outputs : sequence of Variable
     values : dict from Variable to ndarray
         Of the type of the variable; constants need none.
-    watch : callable, optional
-        Called with each Apply and its results.
+    watch : Watch, optional
+        Called around each application.
 
     Raises
     ------
@@ -37,6 +48,7 @@ def evaluate(outputs: Sequence[Variable], values: dict[Variable, np.ndarray],
         If a variable without owner has no value.
     """
     known = dict(values)
+    count = 0
     with np.errstate(all="ignore"):
         stack = [v.owner for v in reversed(outputs)]
         while stack:
@@ -50,17 +62,20 @@ def evaluate(outputs: Sequence[Variable], values: dict[Variable, np.ndarray],
                 continue
             stack.pop()
             arrays = [_value(v, known) for v in _wanted(node, known)]
+            if watch is not None:
+                watch.before(count, node, arrays)
             try:
                 if node.op.arms is not None:
                     results = arrays[1:]
                 else:
-                    results = _python(node, arrays) if node.op.opaque else apply(node.op, arrays)
+                    results = _python(node, arrays) if node.op.opaque else apply(node.op, arrays, watch)
             except errors.SymbolicError as error:
-                raise explain(error, node, arrays) from None
+                raise explain(error, node, arrays, known) from None
             for out, array in zip(node.outputs, results, strict=True):
                 known.setdefault(out, array)
             if watch is not None:
-                watch(node, results)
+                watch.after(count, node, arrays, results)
+                count += 1
         return [_value(v, known) for v in outputs]
 
 
@@ -86,18 +101,20 @@ def _value(v: Variable, known: dict[Variable, np.ndarray]) -> np.ndarray:
     raise errors.MissingInputError(f"no value was given for {v} ({v.type})")
 
 
-def explain(error: errors.SymbolicError, node: Apply, arrays: Sequence[np.ndarray]) -> errors.SymbolicError:
-    """Return `error` with the operands' shapes and the user's line, once."""
-    if getattr(error, "located", False):
+def explain(error: errors.SymbolicError, node: Apply, arrays: Sequence[np.ndarray],
+            known: Mapping[Variable, np.ndarray] | None = None) -> errors.SymbolicError:
+    """Return `error` with the operands' shapes and the user's line, once; the long form where it is asked for."""
+    if getattr(error, "located", False) or isinstance(error, (errors.NanError, errors.CheckError)):
         return error
     operands = [f"{v.name or k}: {a.dtype} {a.shape}" for k, (v, a) in enumerate(zip(node.inputs, arrays, strict=True))]
     text, _, hint = str(error).partition("\nhint: ")
-    new = type(error)(errors.message(node.op.name, text, tuple(operands), node.loc, hint or None))
+    more = node_text(node, known or dict(zip(node.inputs, arrays, strict=False))) if verbose() else ""
+    new = type(error)(errors.message(node.op.name, text, tuple(operands), node.loc, hint or None) + more)
     new.located = True  # type: ignore[attr-defined]
     return new
 
 
-def apply(op: Op, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+def apply(op: Op, arrays: Sequence[np.ndarray], watch: Watch | None = None) -> list[np.ndarray]:
     """Apply one op to arrays."""
     types = tuple(TensorType(a.dtype.name, a.shape) for a in arrays)
     outs = op.infer_type(*types)
@@ -106,14 +123,14 @@ def apply(op: Op, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     loop = op.loop(*types)
     if loop is not None:
         shapes = [tuple(int(scalar_value(e, arrays)) for e in extents) for extents in op.infer_shape(*types)]
-        return _loop(loop, arrays, shapes, [o.dtype for o in outs])
+        return _loop(loop, arrays, shapes, [o.dtype for o in outs], watch)
     given = op.reference(*arrays)
     if given is not None:
         return [np.asarray(g, dtype=t.dtype) for g, t in zip(given, outs, strict=True)]
     expansion = op.expand(*(Variable(t) for t in types))
     if expansion is not None:
         leaves = [Variable(t) for t in types]
-        return evaluate(list(op.expand(*leaves) or ()), dict(zip(leaves, arrays, strict=True)))
+        return evaluate(list(op.expand(*leaves) or ()), dict(zip(leaves, arrays, strict=True)), watch)
     meaning = _meaning(op, types)
     shape = tuple(int(scalar_value(e, arrays)) for e in op.infer_shape(*types)[0])
     if op.view_of is not None and meaning is None:
@@ -133,7 +150,7 @@ def _python(node: Apply, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     views = [a.view() for a in arrays]
     for a in views:
         a.flags.writeable = False
-    step = PythonStep(node)
+    step = PythonStep(node, native=False)
     results = step(*views)
     for k, (r, extents) in enumerate(zip(results, node.op.infer_shape(*types), strict=True)):
         want = tuple(-1 if e is None else int(scalar_value(e, arrays)) for e in extents)
@@ -142,8 +159,8 @@ def _python(node: Apply, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     return [np.array(r) for r in results]
 
 
-def _loop(loop: Loop, arrays: Sequence[np.ndarray], shapes: Sequence[tuple[int, ...]], dtypes: Sequence[str]
-          ) -> list[np.ndarray]:
+def _loop(loop: Loop, arrays: Sequence[np.ndarray], shapes: Sequence[tuple[int, ...]], dtypes: Sequence[str],
+          watch: Watch | None = None) -> list[np.ndarray]:
     steps, inputs = int(arrays[0]), loop.graph.inputs
     a, b = loop.carries, loop.carries + loop.sequences
     carries, sequences, constants = arrays[1:1 + a], arrays[1 + a:1 + b], arrays[1 + b:]
@@ -151,8 +168,12 @@ def _loop(loop: Loop, arrays: Sequence[np.ndarray], shapes: Sequence[tuple[int, 
     taken = 0
     while taken < steps:
         at = steps - 1 - taken if loop.reverse else taken
-        values = dict(zip(inputs, [*carries, *(x[at] for x in sequences), *constants], strict=True))
-        results = evaluate(loop.graph.outputs, values)
+        values = dict(zip(inputs, [*carries, *(np.asarray(x[at]) for x in sequences), *constants], strict=True))
+        try:
+            results = evaluate(loop.graph.outputs, values, watch)
+        except Exception as error:
+            error.add_note(f"in step {taken} of a loop of {steps} steps")
+            raise
         carries = results[:a]
         for k, (before, after) in enumerate(zip(arrays[1:1 + a], carries, strict=True)):
             if before.shape != after.shape:
@@ -230,9 +251,20 @@ def _evaluate_node(node: Expr, args: list[Any], arrays: Sequence[np.ndarray], en
         return np.where(*args).astype(node.dtype, copy=False)[()]
     if node.op == "cast":
         x = np.asarray(args[0])
+        if x.dtype.kind == "f" and np.dtype(node.dtype).kind in "iu":
+            return _integral(x, node.dtype)[()]
         return (x.real if x.dtype.kind == "c" and np.dtype(node.dtype).kind != "c" else x).astype(node.dtype)[()]
     out = ATOMS[node.op].numpy(*args)
     return out if getattr(out, "dtype", None) == node.dtype else np.asarray(out).astype(node.dtype)[()]
+
+
+def _integral(x: np.ndarray, dtype: str) -> np.ndarray:
+    """Return the integer parts of floats as compiled programs do, through int64: so what doesn't fit becomes the same."""
+    if dtype != "uint64":
+        return x.astype("int64").astype(dtype)
+    small = x < 2.0**63
+    part = np.where(small, x, x - 2.0**63).astype("int64").astype("uint64")
+    return np.where(small, part, part ^ np.uint64(2**63))
 
 
 def _index_lambda(meaning: IndexLambda, shape: tuple[int, ...], dtype: str, arrays: Sequence[np.ndarray]) -> np.ndarray:

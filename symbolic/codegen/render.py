@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from symbolic.codegen.kernel_ir import Accumulate, Finish, For, Init, Kernel, Let, Stmt, Store
-from symbolic.codegen.printer import CTYPES, literal, operation, parenthesised
+from symbolic.codegen.printer import CTYPES, LongParts, literal, operation, parenthesised
 from symbolic.errors import NotSupported
 from symbolic.scalar import ATOMS, COMBINERS, Expr, const, cost, sym, toposort
 from symbolic.types import is_complex, is_float
@@ -132,7 +132,9 @@ class Renderer:
 
     def _expr(self, root: Expr, names: dict[Expr, str]) -> str:
         done: dict[Expr, str] = {}
-        for n in toposort([root]):
+        order = toposort([root])
+        parts = LongParts(order)
+        for n in order:
             if n in names:
                 done[n] = names[n]
             elif n.op == "const":
@@ -143,7 +145,8 @@ class Renderer:
                 done[n] = f"{n.arg}[{done[n.args[0]]}]"
             else:
                 done[n] = operation(n, [parenthesised(a, done[a]) for a in n.args], self.vector)
-        return done[root]
+            done[n] = parts.part(n, done[n])
+        return parts.text(done[root])
 
     # ----------------------------------------------------------------------------------- statements
 

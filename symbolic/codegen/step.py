@@ -8,6 +8,7 @@ Nothing is allocated inside the loop but what changes its shape from step to ste
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
@@ -16,19 +17,21 @@ from symbolic.codegen.fuse import Fusion
 from symbolic.codegen.loops import Bound
 from symbolic.codegen.lower import Def, Lowering
 from symbolic.codegen.memory import SMALL, Plan, Planner, count
+from symbolic.codegen.packing import Packing
 from symbolic.codegen.prelude import WHOLE
 from symbolic.codegen.printer import CTYPES
 from symbolic.codegen.render import broken
 from symbolic.codegen.writer import Failure, Unit, Writer, comment
 from symbolic.config import config
 from symbolic.errors import ShapeError
+from symbolic.fgraph import signature
 from symbolic.graph import Apply
 from symbolic.infer import Guard, assumed, infer
-from symbolic.loop import Loop
+from symbolic.loop import Loop, nested_nodes
 from symbolic.scalar import Expr, const
 
 _INDENT = "    "
-_UNUSED = ("(void)rt;", "(void)constants;", "(void)in;", "(void)out;")
+_UNUSED = ("(void)rt;", "(void)constants;", "(void)first;", "(void)in;", "(void)out;")
 #: work of a kernel that isn't worth asking for threads in every step
 _TRIFLE = 1000
 
@@ -49,11 +52,12 @@ class LoopWriter(Writer):
     name = ""
     #: less than elsewhere: between steps threads stay awake
     product_worth = 4e5
-    parameters: tuple[str, ...] = ("symbolic_runtime *rt", "const symbolic_array *constants", "int64_t steps",
-                                   "const symbolic_array *in", "void *const *out")
+    parameters: tuple[str, ...] = ("symbolic_runtime *rt", "const symbolic_array *constants", "int first",
+                                   "int64_t steps", "const symbolic_array *in", "void *const *out")
 
     def __init__(self, unit: Unit, loop: Loop, node: Apply | None, used: set[int]) -> None:
         self.loop, self.node, self.used = loop, node, used
+        self.failed_before = len(unit.failures)
         self.carries = loop.carries
         extents = infer(loop.graph)
         lowering = Lowering(loop.graph, extents)
@@ -97,6 +101,7 @@ class LoopWriter(Writer):
 
     def _compose(self) -> None:
         self.hoisted = []
+        self.packed = Packing(self, self._constant_of_loop)
         self.reused = False  # whether a step takes memory that the next one may have
         self.checking_before = True
         self._leaves()
@@ -108,10 +113,10 @@ class LoopWriter(Writer):
         self._steps()
         carried = [self._carry(k) for k in range(self.carries)]
         body = [*self.memory, *self.lines]
-        used = self._used([*head, *body])
+        used = self._used([*head, *self.packed.lines, *body])
         each = [line for line in used if line in self.each]
         outside = [line for line in used if line not in self.each]
-        before = [*self._named_extents(), *outside, *head, *self.hoisted]
+        before = [*self._named_extents(), *outside, *head, *self.hoisted, *self.packed.lines]
         self.lines = self._function(before, [*each, *body], carried)
 
     def _function(self, before: list[str], body: list[str], carried: list[tuple[list[str], list[str], list[str]]]
@@ -187,6 +192,10 @@ class LoopWriter(Writer):
     def _fail(self, condition: str, detail: list[str], failure: Failure) -> None:
         # without a step nothing is wrong
         super()._fail(f"steps > 0 && {condition}" if self.checking_before else condition, detail, failure)
+
+    def _code(self) -> str:
+        # from the one on that the caller says: the same function may belong to several loops
+        return f"first + {len(self.unit.failures) - self.failed_before}"
 
     # ------------------------------------------------------------------------------------------- memory
 
@@ -275,6 +284,22 @@ class LoopWriter(Writer):
 
     # ------------------------------------------------------------------------------------------- calls
 
+    def _gemm(self, d: Def) -> None:
+        packed = self.packed.product(d)
+        if packed is None:
+            super()._gemm(d)
+            return
+        self._allocate(d)
+        self.lines.append(f"/* {comment(d)} */")
+        self.lines += packed
+
+    def _constant_of_loop(self, k: int) -> int | None:
+        """Return the Def of which `k` is another view, if it is the same in every step."""
+        while self.defs[k].kind == "view":
+            k = self.defs[k].base  # type: ignore[assignment]
+        d = self.defs[k]
+        return k if d.kind == "const" or d.kind == "input" and k >= self.carries + self.loop.sequences else None
+
     def _kernel(self, text: str, notes: list[str]) -> str:
         if text not in self.unit.inner:
             digest = sha256((self.unit.identity + WHOLE + text).encode()).hexdigest()[:16]
@@ -308,7 +333,8 @@ class LoopWriter(Writer):
 class ArmWriter(LoopWriter):
     """Writes the function of one arm of a branch: a loop of one step, without the loop."""
 
-    parameters = ("symbolic_runtime *rt", "const symbolic_array *constants", "const symbolic_array *in", "void *const *out")
+    parameters = ("symbolic_runtime *rt", "const symbolic_array *constants", "int first",
+                                   "const symbolic_array *in", "void *const *out")
 
     def __init__(self, unit: Unit, loop: Loop, node: Apply | None, used: set[int], unsized: set[int]) -> None:
         #: the results whose shape is known only here: scratch memory is taken for them, and the caller told
@@ -338,21 +364,38 @@ class ArmWriter(LoopWriter):
     def _kernel(self, text: str, notes: list[str]) -> str:
         return Writer._kernel(self, text, notes)
 
+    def _gemm(self, d: Def) -> None:
+        Writer._gemm(self, d)  # one step: nothing to pack for
+
 
 def write_loop(unit: Unit, d: Def, used: set[int]) -> str:
     """Write the function of a loop into `unit` and return its name."""
     assert d.loop is not None
-    return _written(LoopWriter(unit, d.loop, d.node, used), "loop")
+    return _written(unit, "loop", d.loop, d.node, used)
 
 
-def write_arm(unit: Unit, d: Def, first: bool, used: set[int], unsized: set[int]) -> str:
+def write_arm(unit: Unit, d: Def, then: bool, used: set[int], unsized: set[int]) -> str:
     """Write the function of one arm of a branch into `unit` and return its name."""
     assert d.arms is not None
-    graph = d.arms.then if first else d.arms.other
-    return _written(ArmWriter(unit, Loop(graph, 0, 0, len(graph.outputs), False, False), d.node, used, unsized), "arm")
+    graph = d.arms.then if then else d.arms.other
+    return _written(unit, "arm", Loop(graph, 0, 0, len(graph.outputs), False, False), d.node, used, unsized)
 
 
-def _written(writer: LoopWriter, kind: str) -> str:
-    writer.name = f"{kind}_{len(writer.unit.loops) + 1}"  # those inside it have their names by now
-    writer.unit.loops.append(writer.text())
+def _written(unit: Unit, kind: str, loop: Loop, node: Apply | None, used: set[int], unsized: set[int] | None = None) -> str:
+    """Return the name of a function: of an equal one that is there already, or of a new one."""
+    key = (kind, signature(loop.graph, exact=True), loop.carries, loop.sequences, loop.traces, loop.until, loop.reverse,
+           frozenset(used), frozenset(unsized or ()))
+    nodes = [node, *nested_nodes(loop.graph)]
+    if key in unit.written:
+        name, failures, places = unit.written[key]
+        unit.failures += [replace(f, node=None if k is None else nodes[k]) for f, k in zip(failures, places, strict=True)]
+        return name
+    before, called = len(unit.failures), len(unit.python)
+    writer = LoopWriter(unit, loop, node, used) if unsized is None else ArmWriter(unit, loop, node, used, unsized)
+    writer.name = f"{kind}_{len(unit.loops) + 1}"  # those inside it have their names by now
+    unit.loops.append(writer.text())
+    failures, place = unit.failures[before:], {n: k for k, n in enumerate(nodes)}
+    if len(unit.python) == called and all(f.node is None or f.node in place for f in failures):
+        places = [None if f.node is None else place[f.node] for f in failures]
+        unit.written[key] = writer.name, failures, places
     return writer.name

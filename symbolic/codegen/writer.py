@@ -15,7 +15,7 @@ from symbolic.codegen.loops import Bound, build, build_check, build_part
 from symbolic.codegen.lower import BLAS_TYPES, Def, Lowering
 from symbolic.codegen.memory import ALLOCATES, Plan, Planner
 from symbolic.codegen.prelude import WHOLE
-from symbolic.codegen.printer import CTYPES, literal, operation, parenthesised
+from symbolic.codegen.printer import CTYPES, LongParts, literal, operation, parenthesised
 from symbolic.codegen.render import broken, render_kernel
 from symbolic.errors import NotSupported
 from symbolic.infer import Guard
@@ -33,7 +33,7 @@ class Failure:
     node: Any
     details: int
     broadcast: tuple[tuple[int, int], ...] = ()
-    input: int = -1
+    input: int | None = -1
 
 
 @dataclass
@@ -58,10 +58,14 @@ class Unit:
         Functions of loops, arms and templates, each before it is called.
     write_template : callable
         Renders a template under the name of a function.
+    write_product : callable
+        Returns the kernels for products with a packed matrix, of elements of a C type.
     templates : dict
         Of a template's name and fields: the name of its function.
     python : list of Apply
         What Python computes, by the number of its call.
+    written : dict
+        Functions of loops and arms by what they compute: equal ones, as of layers that are stacked, are one.
     """
 
     openmp: bool
@@ -69,6 +73,7 @@ class Unit:
     write_loop: Callable[[Unit, Def, set[int]], str]
     write_arm: Callable[[Unit, Def, bool, set[int], set[int]], str]
     write_template: Callable[[Template, str], str]
+    write_product: Callable[[str], str]
     failures: list[Failure] = field(default_factory=list)
     constants: list[np.ndarray] = field(default_factory=list)
     texts: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
@@ -76,6 +81,7 @@ class Unit:
     loops: list[str] = field(default_factory=list)
     python: list[Any] = field(default_factory=list)
     templates: dict[tuple, str] = field(default_factory=dict)
+    written: dict[tuple, Any] = field(default_factory=dict)
 
 
 class Writer:
@@ -142,7 +148,9 @@ class Writer:
     def host(self, e: Expr) -> str:
         """Return a host expression as C."""
         done: dict[Expr, str] = {}
-        for n in expr_toposort([e]):
+        order = expr_toposort([e])
+        parts = LongParts(order)
+        for n in order:
             if n.op == "const":
                 done[n] = literal(n.arg, n.dtype)
             elif n.op == "sym":
@@ -154,7 +162,8 @@ class Writer:
                 done[n] = f"p{n.arg}[{index}]"
             else:
                 done[n] = operation(n, [parenthesised(a, done[a]) for a in n.args])
-        return done[e]
+            done[n] = parts.part(n, done[n])
+        return parts.text(done[e])
 
     def _flat(self, k: int, index: list[str]) -> str:
         text = "0"
@@ -217,7 +226,11 @@ class Writer:
         self.unit.failures.append(failure)
         saves = [f"rt->detail[{k}] = {text}, " for k, text in enumerate(detail[:4])]
         self.lines.append(f"if ({condition})")
-        self.lines.append(f"    return {''.join(saves)}{len(self.unit.failures)};")
+        self.lines.append(f"    return {''.join(saves)}{self._code()};")
+
+    def _code(self) -> str:
+        """Return, as C, the code of the failure that was noted last; what is noted next has the next one."""
+        return str(len(self.unit.failures))
 
     # ----------------------------------------------------------------------------------------- steps
 
@@ -331,17 +344,25 @@ class Writer:
 
     def _gemm(self, d: Def) -> None:
         self._allocate(d)
-        a, b = (self.defs[k] for k in d.inputs)
+        self.lines.append(f"/* {comment(d)} */")
+        self.lines += self._multiplied(d)
+
+    def _multiplied(self, d: Def) -> list[str]:
+        """Return the lines that leave a product to BLAS."""
+        flips = [str(int(f)) for f in d.transposed or (False, False)]
+        extents = [self.host(e) for e in self._product_extents(d)]
+        operands = [f"p{k}" for k in (*d.inputs, d.id)]
+        return broken("multiply(", ["rt", f"'{BLAS_TYPES[d.dtype]}'", *flips, *extents, *operands,
+                                    f"{self.product_worth:.0e}"], ");")
+
+    def _product_extents(self, d: Def) -> tuple[Expr, Expr, Expr]:
+        """Return the rows and columns of a product, and how many terms each element is the sum of."""
+        a, b = (self.defs[k].extents for k in d.inputs)
         ta, tb = d.transposed or (False, False)
         one = const(1, "int64")
-        ra, rb = len(a.extents), len(b.extents)
-        m = one if ra == 1 else a.extents[1] if ta else a.extents[0]
-        k = a.extents[0] if ra == 1 or ta else a.extents[1]
-        n = one if rb == 1 else b.extents[0] if tb else b.extents[1]
-        h = [self.host(e) for e in (m, n, k)]
-        self.lines.append(f"/* {comment(d)} */")
-        self.lines += broken("multiply(", ["rt", f"'{BLAS_TYPES[d.dtype]}'", str(int(ta)), str(int(tb)), *h, f"p{a.id}",
-                                           f"p{b.id}", f"p{d.id}", f"{self.product_worth:.0e}"], ");")
+        m = one if len(a) == 1 else a[1] if ta else a[0]
+        n = one if len(b) == 1 else b[0] if tb else b[1]
+        return m, n, a[0] if len(a) == 1 or ta else a[1]
 
     def _live(self, k: int) -> bool:
         return k in self.fusion.clients or k in self.fusion.roots
@@ -381,13 +402,13 @@ class Writer:
 
     def _loop(self, d: Def) -> None:
         """Call the function of a loop."""
-        used = self._results(d)
+        used, first = self._results(d), self._code()
         name = self.unit.write_loop(self.unit, d, used)
         lines, operands = self._operands(d, "loop_in")
         self.lines += ["{", *lines]
         out = [f"p{k}" if n in used else "0" for n, k in enumerate(d.outputs)]
         self.lines += broken("    void *const loop_out[] = {", out, "};")
-        args = ["rt", self._constants_name(), f"p{d.inputs[0]}[0]", operands, "loop_out"]
+        args = ["rt", self._constants_name(), first, f"p{d.inputs[0]}[0]", operands, "loop_out"]
         self.lines += broken(f"    const int status = {name}(", args, ");")
         self.lines += ["    if (status)", "        return status;", "}"]
 
@@ -413,10 +434,11 @@ class Writer:
         for side, places in enumerate(([*range(more)], [*range(n), *range(more, len(d.outputs))])):
             own = {k: place for k, place in enumerate(places) if place in used}
             unsized = {k for k, place in own.items() if self.defs[d.outputs[place]].kind == "opaque"}
+            first = self._code()
             name = self.unit.write_arm(self.unit, d, side == 0, set(own), unsized)
             out = [target[place] if place in used else "0" for place in places]
             self.lines += broken("        void *const arm_out[] = {", out or ["0"], "};")
-            self.lines += broken(f"        status = {name}(", ["rt", self._constants_name(), operands, "arm_out"], ");")
+            self.lines += broken(f"        status = {name}(", ["rt", self._constants_name(), first, operands, "arm_out"], ");")
             self.lines.append("    } else {" if side == 0 else "    }")
         self.lines += ["    if (status)", "        return status;", *after, "}"]
 
@@ -445,7 +467,7 @@ class Writer:
         """Call the function of a template; what it takes of scratch memory is given back."""
         assert d.template is not None
         used, t = self._results(d), d.template
-        key = (t.name, t.fields)
+        key = (t.name, t.fields, t.text)
         if key not in self.unit.templates:
             self.unit.templates[key] = f"{t.name}_{len(self.unit.templates) + 1}"
             self.unit.loops.append(self.unit.write_template(t, self.unit.templates[key]))
@@ -456,7 +478,7 @@ class Writer:
         self.lines += ["    const symbolic_mark before = rt->mark(rt);",
                        f"    const int status = {self.unit.templates[key]}(rt, {operands}, template_out);",
                        "    rt->release(rt, before);", "    if (status)"]
-        self.lines += [f"        return status < 0 ? -1 : {len(self.unit.failures)} + status;", "}"]
+        self.lines += [f"        return status < 0 ? -1 : {self._code()} + status;", "}"]
         self.unit.failures += [Failure(text, error, d.node, 4) for error, text in t.failures]
 
     def _constants_name(self) -> str:
@@ -483,12 +505,14 @@ class Writer:
         self.unit.failures.append(Failure(d.check.message, d.check.error, d.node, len(detail)))  # type: ignore[union-attr]
         for k, text in enumerate(detail[:4]):
             self.lines.append(f"    rt->detail[{k}] = {text};")
-        self.lines.append(f"    return {len(self.unit.failures)};")
+        self.lines.append(f"    return {self._code()};")
         self.lines.append("}")
 
     def _at(self, e: Expr, axes: Sequence[str]) -> str:
         done: dict[Expr, str] = {}
-        for n in expr_toposort([e]):
+        order = expr_toposort([e])
+        parts = LongParts(order)
+        for n in order:
             if n.op == "sym" and n.arg in axes:
                 done[n] = n.arg
             elif n.op == "load":
@@ -497,7 +521,8 @@ class Writer:
                 done[n] = self.host(n)
             else:
                 done[n] = operation(n, [parenthesised(a, done[a]) for a in n.args])
-        return f"(int64_t)({done[e]})"
+            done[n] = parts.part(n, done[n])
+        return f"(int64_t)({parts.text(done[e])})"
 
     def _copies(self) -> None:
         """Outputs that are inputs, views, or another output get memory of their own."""

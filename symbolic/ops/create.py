@@ -52,6 +52,12 @@ class Alloc(Op):
         n = len(types) - 1
         out = [Check(zero <= load(k, (), "int64"), "an extent can't be negative, got {0}",
                      detail=(load(k, (), "int64"),)) for k in range(1, len(types)) if self.known[k - 1] is None]
+        if sum(n is None for n in self.known) > 1:  # in floating point, where products don't wrap round
+            total: Expr = const(1.0, "float64")
+            for e in self.infer_shape(*types)[0]:
+                total = total * cast(e, "float64")
+            out.append(Check(total < const(2.0**62, "float64"), "an array whose last extents are {0} and {1} has too many "
+                             "elements", detail=self.infer_shape(*types)[0][-2:]))
         for a in range(types[0].ndim):
             if types[0].shape[a] != 1:
                 x, y = dim(0, a), load(n - types[0].ndim + a + 1, (), "int64")

@@ -13,13 +13,16 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
+from symbolic.config import config
 from symbolic.graph import Constant, Op, Variable, as_tensor_variable, constant
 from symbolic.scalar import Check, Expr, IndexLambda, axis, cast, const, dim, load
 from symbolic.types import (
     TensorType,
+    float_of,
     is_complex,
     is_discrete,
     is_integer,
+    meet,
     promote,
     real_of,
     to_float,
@@ -121,7 +124,12 @@ class Elementwise(Op):
         return type(self), (self.fn,)
 
     def make_node(self, *inputs: Any) -> Any:
-        return super().make_node(*weak_operands(inputs, 1 if self.row.kind == "switch" else 0))
+        operands = weak_operands(inputs, 1 if self.row.kind == "switch" else 0)
+        if self.row.kind == "float" and all(is_discrete(v.dtype) for v in operands):
+            to = config.floatX if self.fn == "true_div" else float_of(*(v.dtype for v in operands))
+            if to != to_float(promote(*(v.dtype for v in operands))):
+                operands = [_converted(v, to) for v in operands]
+        return super().make_node(*operands)
 
     def work_dtype(self, *types: TensorType) -> str:
         """Return the dtype in which operands meet."""
@@ -153,7 +161,7 @@ class Elementwise(Op):
         return (broadcast_extents(types),)
 
     def checks(self, *types: TensorType) -> tuple[Check, ...]:
-        return equal_extent_checks(types)
+        return equal_extent_checks(types) + (_exponent_checks(types) if self.fn == "pow" else ())
 
     def compute(self, *types: TensorType) -> IndexLambda:
         out = self.infer_type(*types)[0]
@@ -285,7 +293,24 @@ def weak_operands(inputs: Sequence[Any], skip: int = 0) -> list[Variable]:
     out: list[Variable] = []
     for value, variable in zip(inputs, found, strict=True):
         out.append(constant(value, dtype=weak_dtype(value, others)) if variable is None else variable)
-    return out
+    return [*out[:skip], *under_policy(out[skip:])]
+
+
+def under_policy(operands: Sequence[Variable]) -> list[Variable]:
+    """Return operands that are to meet, converted where ``config.cast_policy`` isn't NumPy's promotion."""
+    if config.cast_policy == "custom" or not operands:
+        return list(operands)
+    to = meet(*(v.dtype for v in operands))
+    return list(operands) if to == promote(*(v.dtype for v in operands)) else [_converted(v, to) for v in operands]
+
+
+def _converted(v: Variable, dtype: str) -> Variable:
+    """Return `v` in `dtype`: a graph's meaning doesn't depend on the policy under which it was built."""
+    if v.dtype == dtype:
+        return v
+    if isinstance(v, Constant):
+        return constant(v.data, dtype=dtype)
+    return cast_to(v, dtype)
 
 
 def _is_number(v: Any) -> bool:
@@ -345,9 +370,21 @@ def equal_extent_checks(types: Sequence[TensorType]) -> tuple[Check, ...]:
                 continue
             x, y = dim(first, first_axis), dim(k, own)
             out.append(Check(x.__class__("eq", (x, y), None, "bool"),
-                             f"input dimension mismatch: extents {{0}} and {{1}} on axis {a - n} don't broadcast",
+                             f"input dimension mismatch: extents {{0}} and {{1}} on axis {a - n} don't broadcast\nhint: "
+                             "extents must be equal, or one of them 1; axes are aligned at the right, and x.dimshuffle(0, 'x') "
+                             "puts one there",
                              detail=(x, y), broadcast=((first, first_axis), (k, own))))
     return tuple(out)
+
+
+def _exponent_checks(types: Sequence[TensorType]) -> tuple[Check, ...]:
+    """Return that no integer is raised to a negative power, which no integer is; as NumPy."""
+    y = types[1]
+    if not is_discrete(promote(*(t.dtype for t in types))) or not y.dtype.startswith("int"):
+        return ()
+    n = load(1, [axis(a) for a in range(y.ndim)], y.dtype)
+    return (Check(const(0, y.dtype) <= n, "an integer can't be raised to the power {0}, which gives no integer; cast one of them "
+                  "to a float", tuple(dim(1, a) for a in range(y.ndim)), (cast(n, "int64"),), error=errors.ParameterError),)
 
 
 class SumTo(Op):

@@ -223,6 +223,11 @@ class SpecifyShape(Op):
                  gouts: Sequence[Variable | None]) -> Pullback:
         return [gouts[0], *[None] * (len(inputs) - 1)]
 
+    def pushforward(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
+                    tangents: Sequence[Variable | None]) -> Sequence[Variable | None]:
+        t = tangents[0]  # what is known of the result must be known of its tangent, for what follows
+        return [None if t is None else SpecifyShape(self.known)(t, *inputs[1:])]
+
 
 def specify_shape(x: Any, shape: Any) -> Variable:
     """Return `x`, whose extents must be `shape` when it is computed; None for an extent says nothing.

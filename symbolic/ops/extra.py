@@ -15,7 +15,7 @@ from symbolic.ops.diagonal import eye
 from symbolic.ops.diagonal import fill_diagonal as fill_matrix_diagonal
 from symbolic.ops.elementwise import cast_to, integer_operand
 from symbolic.ops.extents import as_extents, axis_of, extents, specify_shape
-from symbolic.ops.index import getitem, take
+from symbolic.ops.index import getitem
 from symbolic.ops.reduce import max as max_of
 from symbolic.ops.reduce import sum as sum_of
 from symbolic.ops.scatter import inc_subtensor, set_subtensor
@@ -134,49 +134,6 @@ def _with_least(x: Variable) -> Variable:
     n = extents(x)[0]
     longer = alloc(_int(-1), n + _int(1))  # type: ignore[operator]
     return set_subtensor(getitem(longer, slice(1, None)), x)
-
-
-def flatnonzero(a: Any) -> Variable:
-    """Return where the flattened array isn't zero, as an int64 vector.
-
-    >>> flatnonzero([0, 1, 2]).type
-    TensorType(int64, (?,))
-    """
-    x = flatten(as_tensor_variable(a))
-    mask = cast_to(x if x.dtype == "bool" else f.neq(x, 0), "int64")
-    # every index goes to the place of the next one found; what isn't found is written over, or lies behind
-    ends = Cumulative("add", 0)(mask)
-    n, count = extents(x)[0], sum_of(mask)
-    to = f.switch(cast_to(mask, "bool"), ends - _int(1), count)  # type: ignore[operator]
-    found = set_subtensor(getitem(alloc(_int(0), count + _int(1)), to), arange(n))
-    return getitem(found, slice(None, count))
-
-
-def compress(condition: Any, x: Any, axis: int | None = None) -> Variable:
-    """Return the slices of `x` along `axis` where `condition` is true, as ``numpy.compress``.
-
-    Parameters
-    ----------
-    condition : array_like, shape (k,)
-        No longer than the axis; what is beyond isn't taken.
-    x : array_like
-    axis : int, optional
-        None: of the flattened array.
-
-    Raises
-    ------
-    RankError
-        If `condition` isn't a vector, or there is no such axis.
-
-    Examples
-    --------
-    >>> compress([True, False, True], np.ones((3, 4)), axis=0).type.shape
-    (None, 4)
-    """
-    condition, x = as_tensor_variable(condition), as_tensor_variable(x)
-    if condition.ndim != 1:
-        raise errors.RankError(errors.message("compress", "the condition must be a vector", (describe(condition),), caller()))
-    return take(x, flatnonzero(condition), axis)
 
 
 def to_one_hot(y: Any, nb_class: Any, dtype: Any = None) -> Variable:

@@ -65,9 +65,9 @@ class OpFromGraph(Op):
         self.inputs = tuple(inner.values())
         self.outputs = tuple(clone_replace(given, inner))  # type: ignore[arg-type]
         self.pattern = connection_pattern
-        self.lop = (_Override(lop_overrides, self.declared, "lop_overrides") if _is_default(grad_overrides)
-                    else _Override(grad_overrides, self.declared, "grad_overrides", with_outputs=False))
-        self.rop = _Override(rop_overrides, len(self.outputs), "rop_overrides", with_outputs=False)
+        self.lop = (Override(lop_overrides, self.declared, "lop_overrides") if _is_default(grad_overrides)
+                    else Override(grad_overrides, self.declared, "grad_overrides", with_outputs=False))
+        self.rop = Override(rop_overrides, len(self.outputs), "rop_overrides", with_outputs=False)
         self._finish()
 
     def _finish(self) -> None:
@@ -85,6 +85,10 @@ class OpFromGraph(Op):
     @property
     def name(self) -> str:
         return self.label or "from_graph"
+
+    @property
+    def stable(self) -> bool:
+        return all(n.op.stable for n in toposort(self.outputs, stop=self.inputs))
 
     def __str__(self) -> str:
         return self.name
@@ -252,7 +256,7 @@ def _is_default(given: Any) -> bool:
     return isinstance(given, str) and given == "default"
 
 
-class _Override:
+class Override:
     """What a user said about derivatives: for all terms at once, or for each.
 
     ``with_outputs`` tells whether a rule gets the op's outputs as well (`lop_overrides`).

@@ -100,7 +100,7 @@ def is_true(value: Expr) -> Expr:
 
 
 def _one(condition: Variable, then: Variable, other: Variable) -> Variable:
-    return IfElse(1).make_node(condition, then, other).outputs[0]
+    return IfElse(1)(condition, then, other)
 
 
 CHOOSE.append(_one)
@@ -161,7 +161,7 @@ def ifelse(condition: Any, then_branch: Any, else_branch: Any, name: str | None 
                 caller(), "give both the same rank, with reshape or dimshuffle; shapes may differ"))
         dtype = promote(a.dtype, b.dtype)
         ours[k], theirs[k] = (v if v.dtype == dtype else v.astype(dtype) for v in (a, b))
-    made = list(IfElse(len(ours)).make_node(test, *ours, *theirs).outputs)
+    made = IfElse(len(ours))(test, *ours, *theirs, return_list=True)
     if name is not None:
         for k, v in enumerate(made):
             v.name = name if len(made) == 1 else f"{name}_{k}"

@@ -1,4 +1,4 @@
-"""Reading parts of arrays: integers, slices and integer arrays, by NumPy's rules."""
+"""Reading parts of arrays: integers, slices, integer arrays and masks, by NumPy's rules."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
-from symbolic.graph import Constant, Variable, as_tensor_variable, constant, describe
+from symbolic.graph import Constant, Variable, as_tensor_variable, describe
 from symbolic.ops.elementwise import Cast, cast_to
-from symbolic.ops.extents import entry_of_shape
+from symbolic.ops.extents import entry_of_shape, extents
+from symbolic.ops.nonzero import is_mask, mask_index, scalar_mask_index
 from symbolic.ops.region import ARRAY, VAR, Slice
-from symbolic.ops.shape import dimshuffle, flatten
+from symbolic.ops.shape import dimshuffle, flatten, reshape
 from symbolic.ops.subtensor import AdvancedSubtensor, Subtensor
 from symbolic.source import caller
 from symbolic.types import is_integer
@@ -23,9 +24,10 @@ def getitem(x: Any, key: Any) -> Variable:
     Parameters
     ----------
     x : Variable
-    key : int, slice, None, Ellipsis, integer array, or a tuple of them
-        Integers, bounds and arrays may be symbolic. Negative ones count from the end; slices are clipped to the
-        axis, and integers out of range are an error when the function runs.
+    key : int, slice, None, Ellipsis, integer array, boolean mask, or a tuple of them
+        Integers, bounds, arrays and masks may be symbolic. Negative ones count from the end; slices are clipped to the
+        axis, and integers out of range are an error when the function runs. A mask has the extents of the axes that it
+        stands for, and selects those elements where it is true: it counts as that many integer vectors.
 
     Returns
     -------
@@ -39,13 +41,15 @@ def getitem(x: Any, key: Any) -> Variable:
     DTypeError
         If an index isn't an integer.
     IndexOutOfBounds
-        If an integer is known to be out of range.
+        If an integer is known to be out of range, or a mask to have other extents.
 
     Examples
     --------
     >>> x = as_tensor_variable(np.zeros((2, 5), "float32"))
     >>> getitem(x, (slice(None), slice(1, None, 2))).type
     TensorType(float32, (2, 2))
+    >>> getitem(x, as_tensor_variable([True, False])).type.shape
+    (1, 5)
     """
     x = as_tensor_variable(x)
     known = entry_of_shape(x, key)
@@ -53,21 +57,14 @@ def getitem(x: Any, key: Any) -> Variable:
         return known
     entries = _expanded(x, key)
     new_axes = [k for k, e in enumerate(entries) if e is None]
-    plain = [e for e in entries if e is not None]
-    if any(_is_array(e) for e in plain):
-        if new_axes:
-            # as full slices of an axis put there first, they take part in NumPy's rule for where axes go
-            pattern: list[Any] = []
-            for e in entries:
-                pattern.append("x" if e is None else len([p for p in pattern if p != "x"]))
-            x = dimshuffle(x, pattern)
-            plain = [slice(None) if e is None else e for e in entries]
-        return _apply(x, plain)
+    plain = [e for e in entries if e is not None and e is not Ellipsis]
+    if any(_is_array(e) or is_mask(e) for e in plain):
+        return _advanced(x, entries)
     whole = all(isinstance(e, slice) and e == slice(None) for e in plain)
     out = x if whole and new_axes else _apply(x, plain)
     if not new_axes:
         return out
-    pattern = []
+    pattern: list[Any] = []
     kept = 0
     for e in entries:
         if e is None:
@@ -75,25 +72,79 @@ def getitem(x: Any, key: Any) -> Variable:
         elif isinstance(e, slice):
             pattern.append(kept)
             kept += 1
-    return dimshuffle(out, pattern)
+    shown = dimshuffle(out, pattern)
+    if out is x and shown.owner is not None:
+        shown.owner.tag.indexed = x
+    return shown
+
+
+def _advanced(x: Variable, entries: Sequence[Any]) -> Variable:
+    """Return ``x[entries]``, some of which are integer arrays or masks.
+
+    All becomes integer arrays and slices on another arrangement of `x`: new axes, masks of no axes and an Ellipsis that
+    stands for none are axes of extent 1 put there first, where they take part in NumPy's rule for where axes go; axes
+    under one mask are joined to one.
+    """
+    groups, at = [], 0  # axes of x under each entry
+    for e in entries:
+        count = 0 if e is None or e is Ellipsis else e.ndim if is_mask(e) else 1
+        groups.append(list(range(at, at + count)))
+        at += count
+    picks = [k for k, e in enumerate(entries) if e is not None and e is not Ellipsis and not isinstance(e, slice)]
+    dots = [k for k, e in enumerate(entries) if e is Ellipsis and picks[0] < k < picks[-1]]
+    kept = [k for k, e in enumerate(entries) if e is not Ellipsis or k in dots]
+    plain: list[Any] = []
+    for k in kept:
+        e = entries[k]
+        if is_mask(e):
+            e = mask_index(e, x, groups[k][0]) if groups[k] else scalar_mask_index(e)
+        plain.append(slice(None) if e is None or e is Ellipsis else e)
+    out = _apply(_rearranged(x, [groups[k] for k in kept]), plain)
+    assert out.owner is not None
+    if out.owner.inputs[0] is not x:
+        out.owner.tag.indexed = x  # what was indexed: for set_subtensor
+    if not dots:
+        return out
+    before = len([k for k in kept if k < dots[0] and k not in picks])
+    place = max(e.ndim for e in plain if isinstance(e, Variable)) + before
+    return dimshuffle(out, [a for a in range(out.ndim) if a != place])
+
+
+def _rearranged(x: Variable, groups: Sequence[Sequence[int]]) -> Variable:
+    """Return `x` with each group of neighbouring axes as one: of extent 1 for an empty group."""
+    if any(len(g) > 1 for g in groups):
+        own = extents(x)
+        return reshape(x, [_product([own[a] for a in g]) for g in groups], ndim=len(groups))
+    return dimshuffle(x, [g[0] if g else "x" for g in groups])
+
+
+def _product(extents: Sequence[Variable]) -> Any:
+    total: Any = 1
+    for n in extents:
+        total = total * (int(n.data) if isinstance(n, Constant) else n)
+    return total
 
 
 def _expanded(x: Variable, key: Any) -> list[Any]:
-    """Return `key` as a list with one entry an axis of `x`, and None for each new axis."""
+    """Return `key` as a list of what each axis of `x` is indexed with, and None for each new axis.
+
+    A mask stands for as many axes as it has; an Ellipsis that stands for no axis is kept: it parts indices.
+    """
     entries = [_entry(x, e) for e in (key if isinstance(key, tuple) else (key,))]
-    given = sum(e is not None and e is not Ellipsis for e in entries)
+    given = sum(e.ndim if is_mask(e) else e is not None and e is not Ellipsis for e in entries)
     dots = [k for k, e in enumerate(entries) if e is Ellipsis]
     if len(dots) > 1:
         raise _bad(errors.RankError, x, "an index may hold one Ellipsis (...)")
     if given > x.ndim:
         raise _bad(errors.RankError, x, f"too many indices: {given} for {x.ndim} dimensions")
     at = dots[0] if dots else len(entries)
-    entries[at:at + len(dots)] = [slice(None)] * (x.ndim - given)
+    if given < x.ndim:
+        entries[at:at + len(dots)] = [slice(None)] * (x.ndim - given)
     return entries
 
 
 def _entry(x: Variable, e: Any) -> Any:
-    """Return one entry of a key as None, Ellipsis, slice, int, or an integer Variable."""
+    """Return one entry of a key as None, Ellipsis, slice, int, an integer Variable, or a mask."""
     if e is None or e is Ellipsis or isinstance(e, slice):
         return e
     if isinstance(e, (int, np.integer)) and not isinstance(e, (bool, np.bool_)):
@@ -102,12 +153,9 @@ def _entry(x: Variable, e: Any) -> Any:
         e = np.zeros(0, "int64")
     v = as_tensor_variable(e)
     if v.dtype == "bool":
-        if isinstance(v, Constant) and v.ndim == 1:
-            return constant(np.flatnonzero(v.data))
-        raise _bad(errors.NotSupported, x, f"boolean masks aren't supported as an index, got {describe(v)}",
-                   "use T.switch(mask, a, b), or integer indices")
+        return v
     if not is_integer(v.dtype):
-        raise _bad(errors.DTypeError, x, f"an index must be an integer, got {describe(v)}",
+        raise _bad(errors.DTypeError, x, f"an index must be an integer or a mask of bools, got {describe(v)}",
                    "cast it: T.cast(index, 'int64')")
     if v.ndim == 0:
         value = _known_int(v)

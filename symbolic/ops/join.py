@@ -9,9 +9,10 @@ import numpy as np
 from symbolic import errors, graph
 from symbolic.graph import Apply, Constant, Op, Variable, as_tensor_variable, constant, describe
 from symbolic.ops.create import alloc
-from symbolic.ops.elementwise import cast_to, integer_operand
+from symbolic.ops.elementwise import cast_to, integer_operand, under_policy
 from symbolic.ops.extents import MakeVector, Pullback, Shape_i, SpecifyShape, as_extents, axis_of, extents
 from symbolic.ops.index import getitem, take
+from symbolic.ops.nonzero import repeated
 from symbolic.ops.shape import dimshuffle, flatten, reshape, shape_padleft
 from symbolic.scalar import Check, Expr, IndexLambda, Part, Scatter, axis, binary, cast, const, dim, load
 from symbolic.source import caller
@@ -105,7 +106,7 @@ def concatenate(tensor_list: Sequence[Any], axis: int = 0) -> Variable:
     >>> concatenate([np.zeros((2, 3)), np.zeros((2, 4))], axis=1).type.shape
     (2, 7)
     """
-    parts = [as_tensor_variable(t) for t in tensor_list]
+    parts = under_policy([as_tensor_variable(t) for t in tensor_list])
     if not parts:
         raise errors.ShapeError(errors.message("concatenate", "nothing to join", (), caller()))
     if parts[0].ndim == 0:
@@ -142,7 +143,7 @@ def stack(tensors: Any, *more: Any, axis: int = 0) -> Variable:
     if isinstance(tensors, (list, tuple)) and len(more) == 1 and isinstance(more[0], (int, np.integer)):
         axis, more = int(more[0]), ()
     given = [tensors, *more] if more or (isinstance(tensors, Variable) and tensors.ndim == 0) else list(tensors)
-    parts = [as_tensor_variable(t) for t in given]
+    parts = under_policy([as_tensor_variable(t) for t in given])
     if not parts:
         raise errors.ShapeError(errors.message("stack", "nothing to stack", (), caller()))
     a = axis_of(axis, parts[0].ndim + 1, "stack")
@@ -312,10 +313,16 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
     Parameters
     ----------
     x : Variable
-    repeats : int, integer scalar, or sequence of int
-        How often; a sequence has one number for each element of the axis, and must be known beforehand.
+    repeats : int, integer scalar or integer vector
+        How often; a vector has one number for each element of the axis.
     axis : int, optional
         None repeats the elements of the flattened array.
+
+    Raises
+    ------
+    ShapeError
+        If a number is negative, or a vector has another length than the axis; when the function runs where that is
+        known only then.
 
     Examples
     --------
@@ -327,11 +334,18 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
         x, axis = flatten(x), 0
     a = axis_of(axis, x.ndim, "repeat")
     r = as_tensor_variable(repeats)
+    if r.ndim == 1 and r.type.shape[0] == 1:
+        r = dimshuffle(r)
+    if r.ndim > 1 or not is_discrete(r.dtype):
+        raise errors.DTypeError(errors.message("repeat", "repeats must be an integer or a vector of integers", (describe(r),),
+                                               caller()))
+    if isinstance(r, Constant) and (r.data < 0).any():
+        raise errors.ShapeError(errors.message("repeat", f"repeats can't be negative, got {r.data.min()}", (describe(x),),
+                                               caller()))
     if r.ndim == 1:
-        if not isinstance(r, Constant):
-            raise errors.NotSupported(errors.message("repeat", "repeats must be a scalar, or a vector known beforehand",
-                                                     (describe(r),), caller()))
-        return take(x, np.repeat(np.arange(len(r.data)), r.data), a)
+        if isinstance(r, Constant) and x.type.shape[a] == len(r.data):
+            return take(x, np.repeat(np.arange(len(r.data)), r.data), a)
+        return take(x, repeated(cast_to(r, "int64"), x, a), a)
     n = integer_operand(r, "repeat")
     own = extents(x)
     wide = alloc(dimshuffle(x, *range(a + 1), "x", *range(a + 1, x.ndim)), *own[:a + 1], n, *own[a + 1:])
@@ -365,13 +379,40 @@ class Roll(Op):
         return [[True], [False]]
 
 
-def roll(x: Any, shift: Any, axis: int | None = None) -> Variable:
-    """Return `x` with elements moved along an axis; those beyond the end come in at the front.
+def roll(x: Any, shift: Any, axis: int | Sequence[int] | None = None) -> Variable:
+    """Return `x` with elements moved along axes; those beyond the end come in at the front. As ``numpy.roll``.
 
+    Parameters
+    ----------
+    x : array_like
+    shift : int or integer scalar, or a sequence of them
+        How far; one for each of several axes, or the same for all.
+    axis : int or sequence of int, optional
+        None: the flattened array is moved.
+
+    Raises
+    ------
+    ValueError
+        If there are several shifts and another number of axes.
+
+    Examples
+    --------
     >>> roll(np.zeros((2, 3)), 1, axis=0).type.shape
     (2, 3)
     """
     x = as_tensor_variable(x)
+    several = isinstance(shift, (list, tuple))
     if axis is None:
-        return reshape(roll(flatten(x), shift, 0), extents(x))
-    return Roll(axis_of(axis, x.ndim, "roll"))(x, integer_operand(shift, "roll"))
+        flat = flatten(x)
+        for s in shift if several else [shift]:
+            flat = roll(flat, s, 0)
+        return reshape(flat, extents(x))
+    axes = [axis] if isinstance(axis, (int, np.integer)) else list(axis)
+    shifts = list(shift) if several else [shift] * len(axes)
+    if several and isinstance(axis, (int, np.integer)):
+        axes = axes * len(shifts)
+    if len(shifts) != len(axes):
+        raise ValueError(f"roll: {len(shifts)} shifts were given for {len(axes)} axes")
+    for s, a in zip(shifts, axes, strict=True):
+        x = Roll(axis_of(a, x.ndim, "roll"))(x, integer_operand(s, "roll"))
+    return x

@@ -16,6 +16,9 @@ from symbolic.scalar import Check, Expr, IndexLambda, axis, binary, cast, const,
 from symbolic.source import caller
 from symbolic.types import TensorType, is_complex, is_discrete, promote
 
+#: What is wrong most often where a product's extents don't fit.
+_TRANSPOSED = ("the last axis of the first operand meets the last but one of the second (or its only one); are they in the wrong "
+               "order, or is one to be transposed, as W.T?")
 
 def _product(x: Expr, y: Expr, dtype: str) -> Expr:
     # float16 is for storage: products and sums run in float32
@@ -32,12 +35,12 @@ def _inner_check(m: int, a: int, n: int, b: int, types: Sequence[TensorType]) ->
     if types[m].shape[a] is not None and types[n].shape[b] is not None:
         return ()
     x, y = extent_of(m, types[m], a), extent_of(n, types[n], b)
-    return (Check(binary("eq", x, y), "inner extents differ: {0} and {1}", detail=(x, y)),)
+    return (Check(binary("eq", x, y), f"inner extents differ: {{0}} and {{1}}\nhint: {_TRANSPOSED}", detail=(x, y)),)
 
 
 def _check_inner(m: int | None, n: int | None) -> None:
     if m is not None and n is not None and m != n:
-        raise errors.ShapeError(f"inner extents differ: {m} and {n}")
+        raise errors.ShapeError(f"inner extents differ: {m} and {n}\nhint: {_TRANSPOSED}")
 
 
 def _adjoint(x: Variable) -> Variable:
@@ -357,11 +360,11 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Variable:
     """
     a, b = weak_operands((a, b))
     summed_a, summed_b = _summed_axes(a, b, axes, 0)
-    a = _same_extents(a, b, summed_a, summed_b)
+    a = same_extents(a, b, summed_a, summed_b)
     free_a = [d for d in range(a.ndim) if d not in summed_a]
     free_b = [d for d in range(b.ndim) if d not in summed_b]
-    left = _grouped(a, [free_a, summed_a])
-    right = _grouped(b, [summed_b, free_b])
+    left = grouped(a, [free_a, summed_a])
+    right = grouped(b, [summed_b, free_b])
     return _ungrouped(Dot()(left, right), [[(a, d) for d in free_a], [(b, d) for d in free_b]])
 
 
@@ -394,10 +397,10 @@ def batched_tensordot(x: Any, y: Any, axes: Any = 2) -> Variable:
     """
     x, y = weak_operands((x, y))
     summed_x, summed_y = _summed_axes(x, y, axes, 1)
-    x = _same_extents(x, y, summed_x, summed_y)
+    x = same_extents(x, y, summed_x, summed_y)
     free_x = [d for d in range(1, x.ndim) if d not in summed_x]
     free_y = [d for d in range(1, y.ndim) if d not in summed_y]
-    out = BatchedDot()(_grouped(x, [[0], free_x, summed_x]), _grouped(y, [[0], summed_y, free_y]))
+    out = BatchedDot()(grouped(x, [[0], free_x, summed_x]), grouped(y, [[0], summed_y, free_y]))
     return _ungrouped(out, [[(x, 0)], [(x, d) for d in free_x], [(y, d) for d in free_y]])
 
 
@@ -425,14 +428,15 @@ def _summed_axes(a: Variable, b: Variable, axes: Any, first: int) -> tuple[list[
     return out[0], out[1]
 
 
-def _same_extents(a: Variable, b: Variable, summed_a: Sequence[int], summed_b: Sequence[int]) -> Variable:
+def same_extents(a: Variable, b: Variable, summed_a: Sequence[int], summed_b: Sequence[int]) -> Variable:
+    """Return `a`, whose summed axes are checked against those of `b`, where grouping them would hide a difference."""
     if len(summed_a) < 2 or all(a.type.shape[m] is not None and b.type.shape[n] is not None
                                 for m, n in zip(summed_a, summed_b, strict=True)):
         return a
     return SameExtents(tuple(zip(summed_a, summed_b, strict=True)))(a, b)
 
 
-def _grouped(x: Variable, groups: Sequence[Sequence[int]]) -> Variable:
+def grouped(x: Variable, groups: Sequence[Sequence[int]]) -> Variable:
     """Return `x` with each group of axes as one axis."""
     order = [d for group in groups for d in group]
     moved = x if order == list(range(x.ndim)) else dimshuffle(x, order)
@@ -455,6 +459,13 @@ def _ungrouped(out: Variable, groups: Sequence[Sequence[tuple[Variable, int]]]) 
         return out
     axes = [axis for group in groups for axis in group]
     return reshape(out, [_extent(x, [d]) for x, d in axes], ndim=len(axes))
+
+
+def split_extents(x: Variable, k: int, rows: Sequence[tuple[Variable, int]], columns: Sequence[tuple[Variable, int]]) -> Variable:
+    """Return `x` with its last two axes, which stand for groups of axes of others, as those axes; `k` axes are in front."""
+    if len(rows) == len(columns) == 1:
+        return x
+    return reshape(x, [*extents(x)[:k], *(_extent(v, [d]) for v, d in (*rows, *columns))], ndim=k + len(rows) + len(columns))
 
 
 def outer(a: Any, b: Any) -> Variable:

@@ -1,7 +1,7 @@
 """Ops written as Theano's: `make_node`, `perform`, `infer_shape(node, shapes)`; and NumPy functions as ops.
 
-A class that has `perform` or `itypes` is adapted once, when it is made; all else in this package then sees the methods of
-:class:`symbolic.Op`.
+A class that has `perform`, `c_code` or `itypes` is adapted once, when it is made; all else in this package then sees the
+methods of :class:`symbolic.Op`.
 """
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ShapeError(Exception):
 
 
 def _adapt(cls: type[Op]) -> None:
-    if not hasattr(cls, "perform") and getattr(cls, "itypes", None) is None:
+    if not any(hasattr(cls, n) for n in ("perform", "c_code")) and getattr(cls, "itypes", None) is None:
         return
     own: Any = cls
     own.theano_form = True
@@ -98,6 +98,10 @@ def _python(self: Any, node: Apply, arrays: Sequence[np.ndarray]) -> list[Any]:
     destroyed = {k for ks in (getattr(self, "destroy_map", None) or {}).values() for k in ks}
     given = [np.array(a) if k in destroyed else a for k, a in enumerate(arrays)]
     storage: list[list[Any]] = [[None] for _ in node.outputs]
+    if not hasattr(self, "perform"):
+        raise errors.NotSupported(errors.message(
+            self.name, "it has C code alone, and there is no compiler", tuple(describe(v) for v in node.inputs), node.loc,
+            "install a C compiler (`python -m symbolic doctor` says how), or give the op a perform"))
     if getattr(self, "params_type", None) is not None:
         self.perform(node, given, storage, self.get_params(node))
     else:

@@ -8,16 +8,18 @@ import numpy as np
 
 from symbolic import errors
 from symbolic.graph import Variable, as_tensor_variable, constant, describe
-from symbolic.ops import (  # noqa: F401  (join, nnet and scatter register what graph and gradients need)
+from symbolic.ops import (  # noqa: F401  (join, more_functions, nnet, protocols and scatter register what others need)
     create,
     cumulative,
     diagonal,
     extents,
-    extra,
     join,
+    more_functions,
     nnet,
+    protocols,
     reduce,
     scatter,
+    selection,
     shape,
     sort,
 )
@@ -196,7 +198,7 @@ _METHODS: dict[str, Callable] = {
     "__getitem__": getitem, "__round__": lambda self, digits=None: round_(self), "astype": cast_to, "cast": cast_to,
     **{name: getattr(cumulative, name) for name in ("cumsum", "cumprod")},
     **{name: getattr(sort, name) for name in ("sort", "argsort", "searchsorted")},
-    "compress": extra.compress, "conjugate": f.conj,
+    **{name: getattr(selection, name) for name in ("choose", "compress", "nonzero", "nonzero_values")}, "conjugate": f.conj,
     "log": f.log, "copy": copy, "diagonal": diagonal.diagonal, "dot": dot, "fill": f.fill,
     "repeat": join.repeat, "round": round_, "take": take, "trace": diagonal.trace,
 }
@@ -216,15 +218,20 @@ def _variadic(function: Callable, option: str) -> Callable:
     return method
 
 
-def _len(self: Variable) -> int:
-    raise TypeError(errors.message(
-        "len", "the length is known only when the function runs", (describe(self),), caller(),
-        "use x.shape[0], which is symbolic, or x.type.shape[0] for what is known beforehand"))
-
-
 def _contains(self: Variable, item: Any) -> bool:
     raise TypeError(errors.message("in", "whether an array holds a value is known only when the function runs",
                                    (describe(self),), caller(), "use T.any(T.eq(x, value))"))
+
+
+def _setitem(self: Variable, key: Any, value: Any) -> None:
+    raise TypeError(errors.message("x[...] = y", "a symbolic variable can't be changed", (describe(self),), caller(),
+                                   "T.set_subtensor(x[...], y) returns the whole of x with a part replaced; inc_subtensor adds"))
+
+
+def _index(self: Variable) -> int:
+    raise TypeError(errors.message("int", "the value is known only when the function runs", (describe(self),), caller(),
+                                   "loop with symbolic.scan(..., n_steps=n), count with T.arange(n); x.get_value() and "
+                                   "x.eval() give values"))
 
 
 def _forward(function: Callable) -> Callable:
@@ -256,7 +263,8 @@ def _install() -> None:
         setattr(Variable, name, _method(name, function))
     for name, function in _PROPERTIES.items():
         setattr(Variable, name, property(function))
-    special: dict[str, Callable] = {"__len__": _len, "__contains__": _contains, "reshape": _variadic(shape.reshape, "newshape"),
+    special: dict[str, Callable] = {"__setitem__": _setitem, "__index__": _index, "__int__": _index, "__float__": _index,
+               "__contains__": _contains, "reshape": _variadic(shape.reshape, "newshape"),
                "transpose": _variadic(shape.transpose, "axes")}
     for name, function in special.items():
         setattr(Variable, name, function)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
+from symbolic.config import config
 from symbolic.graph import Constant, Op, Variable, as_tensor_variable, clone_replace, constant, describe
 from symbolic.ops import functions as f
 from symbolic.ops.create import arange
@@ -18,7 +19,7 @@ from symbolic.ops.shape import dimshuffle, reshape
 from symbolic.reverse import pullbacks
 from symbolic.scalar import Check, Expr, IndexLambda, axis, cast, const, dim, isnan, load, reduce_axis, select
 from symbolic.source import caller
-from symbolic.types import TensorType, is_complex, is_discrete, real_of, to_float
+from symbolic.types import TensorType, float_of, is_complex, is_discrete, real_of
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,23 @@ class Reduce(Op):
             return [None]
         found = self.row.pullback(x, _keep(outputs[0], self.axes, x.ndim), _keep(g, self.axes, x.ndim), self.axes)
         return [None if found is None else match_dtype(found, x.dtype)]
+
+
+class Largest(Reduce):
+    """``max`` of real numbers that is -inf where there are no elements: for what reads it to be right of nothing, too."""
+
+    def __init__(self, fn: str, axes: Sequence[int], dtype: str | None = None) -> None:
+        super().__init__("max", axes, dtype)
+
+    def checks(self, *types: TensorType) -> tuple[Check, ...]:
+        return ()
+
+
+def largest(x: Variable, axis: Any, keepdims: bool = False) -> Variable:
+    """Return the largest element along `axis`, -inf of none."""
+    axes = axes_of(axis, x.ndim, "max")
+    y = Largest("max", axes)(x)
+    return _keep(y, axes, x.ndim) if keepdims else y
 
 
 class ArgBest(Op):
@@ -331,7 +349,8 @@ def mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, ac
     """
     x = as_tensor_variable(x)
     axes = axes_of(axis, x.ndim, "mean")
-    to = TensorType(dtype or ("float64" if is_discrete(x.dtype) else x.dtype)).dtype
+    whole = "float64" if config.cast_policy == "custom" else config.floatX
+    to = TensorType(dtype or (whole if is_discrete(x.dtype) else x.dtype)).dtype
     if is_discrete(to):
         raise errors.DTypeError(errors.message("mean", f"a mean is no {to}", (describe(x),), caller(),
                                                "ask for a float, or use sum(x) // size"))
@@ -361,7 +380,7 @@ def var(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False, correct
     """
     x = as_tensor_variable(x)
     axes = axes_of(axis, x.ndim, "var")
-    to = to_float(x.dtype)
+    to = float_of(x.dtype)
     wide = _workspace(cast_to(x, to))
     off = wide - mean(wide, axes, keepdims=True)
     squares = f.sqr(f.abs_(off) if is_complex(x.dtype) else off)
@@ -401,7 +420,7 @@ def norm(x: Any, ord: Any = 2, axis: Any = None, keepdims: bool = False) -> Vari
     if ord == 0:
         return sum(f.neq(size, 0), axis, size.dtype, keepdims)
     if ord in (math.inf, -math.inf):
-        return (max if ord > 0 else min)(size, axis, keepdims)
+        return f.maximum(largest(size, axis, keepdims), 0) if ord > 0 else min(size, axis, keepdims)
     if ord == 1:
         return sum(size, axis, keepdims=keepdims)
     if ord == 2:
@@ -417,7 +436,7 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
     """
     x = as_tensor_variable(x)
     axes = axes_of(axis, x.ndim, "logsumexp")
-    top = max(x, axes, keepdims=True)
+    top = largest(x, axes, keepdims=True)
     finite = f.switch(f.isinf(top), 0.0, top)  # of all -inf the answer is -inf, not inf - inf
     out = f.log(sum(f.exp(x - finite), axes, keepdims=True)) + finite
     return out if keepdims else dimshuffle(out, *(a for a in range(x.ndim) if a not in axes))

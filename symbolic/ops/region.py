@@ -18,6 +18,9 @@ VAR = "?"
 #: Stands in an index list for an integer array that is an input of the op.
 ARRAY = "array"
 
+#: What is wrong most often with an index.
+COUNTED = "indices count from 0: labels 1 to n are to be reduced by 1, and a table needs a row for the largest"
+
 _ZERO, _ONE, _MINUS_ONE = const(0, "int64"), const(1, "int64"), const(-1, "int64")
 #: A step from which positions could pass the largest integer.
 _FAR = 2**31
@@ -200,7 +203,7 @@ def region_of(idx_list: IdxList, x: TensorType, types: Sequence[TensorType], fir
             if holds.op == "const" and not holds.arg:
                 raise errors.IndexOutOfBounds(f"index {entry} is out of bounds for axis {a} with extent {n}")
             if holds.op != "const":
-                checks.append(Check(holds, f"index {{0}} is out of bounds for axis {a} with extent {{1}}",
+                checks.append(Check(holds, f"index {{0}} is out of bounds for axis {a} with extent {{1}}\nhint: {COUNTED}",
                                     detail=(p, n), error=errors.IndexOutOfBounds))
     extents[place:place] = _array_extents(arrays, n_adv)
     known = tuple(e.arg if e.op == "const" else None for e in extents)
@@ -272,5 +275,5 @@ def _array_check(k: int, t: TensorType, n: Expr, a: int, mode: str) -> Check:
         holds = binary("and", binary("le", _ZERO - n, p), p < n)
     else:
         holds = binary("lt", 0, n)  # nowhere to clip or wrap to in an empty axis
-    return Check(holds, f"index {{0}} is out of bounds for axis {a} with extent {{1}}", extents, (p, n),
+    return Check(holds, f"index {{0}} is out of bounds for axis {a} with extent {{1}}\nhint: {COUNTED}", extents, (p, n),
                  error=errors.IndexOutOfBounds)

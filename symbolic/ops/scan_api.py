@@ -1,12 +1,14 @@
 """Loops as users write them: Theano's `scan` with taps, and `loop`, which carries any structure along."""
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from symbolic import errors
 from symbolic.branch import literal
+from symbolic.config import config
 from symbolic.graph import Constant, Variable, as_tensor_variable, clone_replace, constant, describe, toposort
 from symbolic.loop import element
 from symbolic.ops.elementwise import cast_to
@@ -15,7 +17,7 @@ from symbolic.ops.functions import minimum
 from symbolic.ops.index import getitem
 from symbolic.ops.scan import Scan
 from symbolic.ops.scan_random import advance, drawn
-from symbolic.shared import SharedVariable, now
+from symbolic.shared import OrderedUpdates, SharedVariable, now
 from symbolic.source import caller
 from symbolic.types import is_discrete, promote
 
@@ -88,7 +90,7 @@ class Step:
         inner = {v: Variable(v.type, name=v.name, loc=v.loc) for v in outer}
         op = Scan([*self.before, *self.places, *inner.values()], clone_replace(outputs, inner), len(self.before),
                   len(self.places), self.condition is not None, reverse, truncate, label, repeat)
-        made = op.make_node(n, *self.start, *self.sequences, *outer).outputs
+        made = op(n, *self.start, *self.sequences, *outer, return_list=True)
         end = len(self.before)
         traces = list(made[end:end + len(self.traced)])
         if self.condition is not None:
@@ -284,7 +286,7 @@ def scan(fn: Callable[..., Any], sequences: Any = None, outputs_info: Any = None
     traces, _, updates = scanned(fn, sequences, outputs_info, non_sequences, n_steps, truncate_gradient, go_backwards, name,
                                  strict)
     shown: Any = traces[0] if len(traces) == 1 and not return_list else traces
-    return (shown if traces or return_list else None), updates
+    return (shown if traces or return_list else None), OrderedUpdates(updates)
 
 
 def scanned(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequences: Any, n_steps: Any,
@@ -298,6 +300,7 @@ def scanned(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_seque
     states = [[_state(info.initial, info.depth, j, k) for j in range(info.depth)] for k, info in enumerate(infos)]
     read = [states[k][info.depth + tap] for k, info in enumerate(infos) for tap in info.taps]
     since = now()
+    _takes(fn, places, read, others)
     outputs, updates, condition = _returned(fn(*places, *read, *others))
     inside = drawn([*outputs, *updates.values(), *([] if condition is None else [condition])], since)
     updates = {**inside, **updates}
@@ -341,6 +344,22 @@ def scanned(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_seque
     return traces, lasts, new
 
 
+def _takes(fn: Callable[..., Any], places: Sequence[Variable], read: Sequence[Variable], others: Sequence[Variable]) -> None:
+    """Refuse a step that can't be called with what it will get."""
+    given = [*places, *read, *others]
+    try:
+        signature = inspect.signature(fn)
+    except (TypeError, ValueError):  # a builtin tells nothing
+        return
+    try:
+        signature.bind(*given)
+    except TypeError:
+        raise TypeError(errors.message(
+            "scan", f"the step takes {signature}, but gets {len(given)}: {len(places)} from sequences, {len(read)} from states "
+            f"(outputs_info) and {len(others)} from non_sequences", tuple(describe(v) for v in given), caller(),
+            "the order is: each sequence for each of its taps, each state for each of its taps, then non_sequences")) from None
+
+
 def _listed(given: Any) -> list[Any]:
     return [] if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
 
@@ -370,6 +389,7 @@ def _sequences(given: Any, backwards: bool) -> tuple[list[Variable], list[Variab
             xs.append(getitem(part, slice(None, None, -1)) if backwards else part)
             suffix = "t" if not tap else f"t{tap:+d}"
             places.append(Variable(element(x.type), name=f"{x.name}[{suffix}]" if x.name else None, loc=x.loc))
+            _give_test_value(places[-1], xs[-1], 0)
     return places, xs, lengths
 
 
@@ -411,7 +431,22 @@ def _outputs_info(given: Any) -> list[_Output]:
 def _state(initial: Variable | None, depth: int, j: int, k: int) -> Variable:
     assert initial is not None
     type = initial.type if depth == 1 else element(initial.type)
-    return Variable(type, name=f"{initial.name or f'output {k}'}[t-{depth - j}]", loc=initial.loc)
+    place = Variable(type, name=f"{initial.name or f'output {k}'}[t-{depth - j}]", loc=initial.loc)
+    _give_test_value(place, initial, None if depth == 1 else j)
+    return place
+
+
+def _give_test_value(place: Variable, outer: Variable, index: int | None) -> None:
+    """Let a step be tried, as it is built, on what its first iteration will get."""
+    if config.compute_test_value == "off":
+        return
+    whole = getattr(outer, "data", None)
+    if isinstance(outer, SharedVariable):
+        whole = outer.get_value(borrow=True)
+    elif outer._tag is not None and hasattr(outer._tag, "test_value"):
+        whole = outer._tag.test_value
+    if whole is not None and (index is None or len(whole) > index):
+        place.tag.test_value = whole if index is None else whole[index]
 
 
 def _is_updates(x: Any) -> bool:

@@ -14,7 +14,7 @@ from symbolic.ops.join import concatenate
 from symbolic.ops.scan_api import Step, agreed, counted, number_of_steps, scan, scanned
 from symbolic.ops.scan_api import until as until_
 from symbolic.ops.scan_random import advance, threaded
-from symbolic.shared import SharedVariable, now
+from symbolic.shared import OrderedUpdates, SharedVariable, now
 from symbolic.source import caller
 
 Scanned = tuple[Any, dict[SharedVariable, Variable]]
@@ -44,7 +44,7 @@ def reduce(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequen
     6.0
     """
     _, last, updates = scanned(fn, sequences, outputs_info, non_sequences, None, -1, go_backwards, name, False)
-    return (last[0] if len(last) == 1 else last), updates
+    return (last[0] if len(last) == 1 else last), OrderedUpdates(updates)
 
 
 def foldl(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequences: Any = None, mode: Any = None,

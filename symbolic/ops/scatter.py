@@ -1,16 +1,17 @@
 """Writing parts of arrays, as functions: the result is a new array, `x` with some elements set or incremented."""
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from symbolic import errors
 from symbolic.graph import Variable, describe
 from symbolic.ops.elementwise import cast_to, weak_operands
+from symbolic.ops.extents import extents
 from symbolic.ops.functions import second
 from symbolic.ops.index import getitem
-from symbolic.ops.shape import DimShuffle, dimshuffle
-from symbolic.ops.subtensor import AdvancedSubtensor, Subtensor
+from symbolic.ops.region import Slice
+from symbolic.ops.shape import DimShuffle, dimshuffle, reshape
+from symbolic.ops.subtensor import Subtensor
 from symbolic.source import caller
 
 
@@ -100,20 +101,23 @@ def _write(part: Variable, y: Any, set: bool) -> Variable:
             n is None and part.type.shape[part.ndim - y.ndim + a] != 1 for a, n in enumerate(y.type.shape)):
         y = second(cast_to(part, y.dtype), y)  # so that an extent that turns out to be 1 broadcasts
     out = op.writer(set)(x, y, *idx)
-    inner = x.owner
-    if isinstance(op, AdvancedSubtensor) and inner is not None and isinstance(inner.op, DimShuffle):
-        return _without_new_axes(out, inner.inputs[0], inner.op.order)
-    return out
+    indexed = getattr(part.owner.tag, "indexed", None)
+    return out if indexed is None else _like(out, indexed)
 
 
-def _without_new_axes(out: Variable, like: Variable, pattern: Sequence[Any]) -> Variable:
-    kept = [a for p, a in zip(pattern, range(len(pattern)), strict=True) if p != "x"]
-    return dimshuffle(out, kept) if len(kept) == like.ndim and out.ndim != like.ndim else out
+def _like(out: Variable, x: Variable) -> Variable:
+    """Return `out`, the elements of `x` in another arrangement, with the axes of `x`."""
+    pattern = out.owner.inputs[0].owner  # type: ignore[union-attr]
+    if pattern is not None and isinstance(pattern.op, DimShuffle):
+        return dimshuffle(out, [pattern.op.order.index(a) for a in range(x.ndim)])
+    return reshape(out, extents(x), ndim=x.ndim)
 
 
 def _write_through_axes(part: Variable, y: Any, set: bool, name: str) -> Variable:
     assert part.owner is not None
     inner, pattern = part.owner.inputs[0], part.owner.op.order  # type: ignore[attr-defined]
+    if getattr(part.owner.tag, "indexed", None) is inner:  # a key that only adds axes: a[None]
+        inner = Subtensor((Slice(),) * inner.ndim)(inner)
     if inner.owner is None or not isinstance(inner.owner.op, (Subtensor, DimShuffle)):
         raise _not_indexed(part, name)
     y = weak_operands([inner, y])[1]
@@ -124,7 +128,8 @@ def _write_through_axes(part: Variable, y: Any, set: bool, name: str) -> Variabl
     # each axis of the inner part is one of y's; the axes that were added have extent 1 and go
     key = tuple(0 if p == "x" else slice(None) for p in pattern)
     kept = [p for p in pattern if p != "x"]
-    return _write(inner, dimshuffle(getitem(y, key), [kept.index(a) for a in range(inner.ndim)]), set)
+    pattern = [kept.index(a) if a in kept else "x" for a in range(inner.ndim)]
+    return _write(inner, dimshuffle(getitem(y, key), pattern), set)
 
 
 def _not_indexed(x: Any, name: str) -> errors.GraphError:

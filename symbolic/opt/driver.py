@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from symbolic.errors import SymbolicError
@@ -18,6 +19,7 @@ from symbolic.ops.elementwise import cast_to
 from symbolic.ops.shape import dimshuffle
 from symbolic.opt.extent_keys import ExtentKeys, same_shape
 from symbolic.opt.rules import Result, Rule, RuleSet, key_of
+from symbolic.source import standing_for
 from symbolic.types import is_complex
 
 #: How often a rule may fire, beside a number for each node of the graph.
@@ -41,6 +43,17 @@ class Statistics:
 
 
 _local = threading.local()
+
+
+@contextmanager
+def collecting() -> Iterator[list[Statistics]]:
+    """Give a list that the statistics of every driver that ends in the block, in this thread, are added to."""
+    before, found = getattr(_local, "collected", None), list[Statistics]()
+    _local.collected = found
+    try:
+        yield found
+    finally:
+        _local.collected = before
 
 
 def read_once(v: Variable) -> bool:
@@ -104,6 +117,9 @@ class Driver:
         finally:
             _local.driver = before
         self.statistics.total += time.perf_counter() - began
+        collected = getattr(_local, "collected", None)
+        if collected is not None:
+            collected.append(self.statistics)
         return [self._get(v) for v in outputs]
 
     # ---- walking ----
@@ -208,6 +224,10 @@ class Driver:
         rules = self.rules.by_root.get(key_of(node.op), self.rules.anywhere)
         if not rules:
             return None
+        with standing_for(node.loc):  # what stands for a node was made where the node was
+            return self._first(rules, node)
+
+    def _first(self, rules: Sequence[Rule], node: Apply) -> Sequence[Variable] | None:
         seconds, began = self.statistics.seconds, time.perf_counter()
         for r in rules:
             if r in self.stopped:

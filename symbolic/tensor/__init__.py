@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 from typing import Any
 
 import symbolic.tensor.sort  # first: the module and the function share a name, and the function is to win
@@ -11,6 +12,39 @@ from symbolic.graph import Constant, Variable, as_tensor_variable, constant
 from symbolic.graph import Constant as TensorConstant
 from symbolic.graph import Variable as TensorVariable
 from symbolic.ops.along import take_along_axis
+from symbolic.ops.arrangement import (
+    append,
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    broadcast_arrays,
+    column_stack,
+    cross,
+    dstack,
+    expand_dims,
+    flip,
+    fliplr,
+    flipud,
+    geomspace,
+    hstack,
+    indices,
+    inner,
+    inverse_permutation,
+    is_flat,
+    logspace,
+    matrix_transpose,
+    meshgrid,
+    permute_row_elements,
+    rollaxis,
+    rot90,
+    trapezoid,
+    tril_indices,
+    tril_indices_from,
+    triu_indices,
+    triu_indices_from,
+    vdot,
+    vstack,
+)
 from symbolic.ops.create import (
     Alloc,
     AllocEmpty,
@@ -42,6 +76,7 @@ from symbolic.ops.diagonal import (
     tril,
     triu,
 )
+from symbolic.ops.einsum import einsum
 from symbolic.ops.extents import (
     MakeVector,
     Shape_i,
@@ -56,10 +91,8 @@ from symbolic.ops.extents import (
 from symbolic.ops.extra import (
     bartlett,
     bincount,
-    compress,
     fill_diagonal,
     fill_diagonal_offset,
-    flatnonzero,
     ravel_multi_index,
     to_one_hot,
     unique,
@@ -157,6 +190,22 @@ from symbolic.ops.join import (
 )
 from symbolic.ops.linalg import Dot, batched_dot, batched_tensordot, dot, matmul, outer, tensordot
 from symbolic.ops.matrix import kron
+from symbolic.ops.more_functions import (
+    cbrt,
+    copysign,
+    erfcx,
+    heaviside,
+    hypot,
+    isfinite,
+    logaddexp,
+    logaddexp2,
+    nan_to_num,
+    sinc,
+    xlogx,
+    xlogy0,
+)
+from symbolic.ops.nnet import logsoftmax as log_softmax
+from symbolic.ops.nnet import softmax
 from symbolic.ops.operators import (
     allclose,
     cast,
@@ -171,6 +220,7 @@ from symbolic.ops.operators import (
     size,
     smallest,
 )
+from symbolic.ops.pad import pad
 from symbolic.ops.reduce import (
     all,
     any,
@@ -189,6 +239,7 @@ from symbolic.ops.reduce import (
     var,
 )
 from symbolic.ops.scatter import inc_subtensor, set_subtensor
+from symbolic.ops.selection import argwhere, choose, compress, extract, flatnonzero, nonzero, nonzero_values
 from symbolic.ops.shape import (
     DimShuffle,
     Reshape,
@@ -205,9 +256,46 @@ from symbolic.ops.shape import (
     transpose,
 )
 from symbolic.ops.sort import argsort, argtopk, median, searchsorted, sort, topk, topk_and_argtopk
+from symbolic.ops.special import (
+    chi2sf,
+    complex_from_polar,
+    gammainc,
+    gammaincc,
+    gammal,
+    gammau,
+    i0,
+    i1,
+    iv,
+    j0,
+    j1,
+    jv,
+)
+from symbolic.ops.statistics import (
+    average,
+    corrcoef,
+    count_nonzero,
+    cov,
+    digitize,
+    histogram,
+    interp,
+    nanargmax,
+    nanargmin,
+    nancumprod,
+    nancumsum,
+    nanmax,
+    nanmean,
+    nanmin,
+    nanprod,
+    nanstd,
+    nansum,
+    nanvar,
+    percentile,
+    quantile,
+)
 from symbolic.ops.variables import *  # noqa: F403  (a family made from tables: scalar, fmatrix, ivectors, ...)
+from symbolic.ops.vectorize import vectorize, vmap
 from symbolic.reverse import Lop, grad
-from symbolic.tensor import extra_ops, nlinalg, nnet, shared_randomstreams, slinalg
+from symbolic.tensor import extra_ops, nlinalg, nnet, shared_randomstreams, signal, slinalg
 from symbolic.testing import numeric_grad, verify_grad
 from symbolic.types import TensorType
 
@@ -231,10 +319,19 @@ tensor_copy = copy
 where = switch
 
 
+#: Modules at Theano's import paths that are found when they are asked for, and classes that only such programs name.
+_LATER = {"Elemwise": "elemwise", "CAReduce": "elemwise", "TensorSharedVariable": "sharedvar",
+          "ScalarSharedVariable": "sharedvar", "SharedVariable": "sharedvar", "elemwise": "", "opt": "", "sharedvar": "",
+          "var": "", "xlogx": ""}
+
+
 def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        module = importlib.import_module(f"symbolic.tensor.{_LATER[name] or name}")
+        return getattr(module, name) if _LATER[name] else module
     close = difflib.get_close_matches(name, globals(), 1, 0.6)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     raise AttributeError(f"symbolic.tensor has no name {name!r}{hint}")
 
 
-__all__ = [name for name in globals() if not name.startswith("_") and name not in ("annotations", "difflib", "Any")]
+__all__ = [name for name in globals() if not name.startswith("_") and name not in ("annotations", "difflib", "importlib", "Any")]

@@ -5,10 +5,8 @@ from symbolic.ops.cumulative import cummax, cummin, cumprod, cumsum, diff
 from symbolic.ops.extra import (
     bartlett,
     bincount,
-    compress,
     fill_diagonal,
     fill_diagonal_offset,
-    flatnonzero,
     ravel_multi_index,
     to_one_hot,
     unique,
@@ -16,6 +14,7 @@ from symbolic.ops.extra import (
 )
 from symbolic.ops.join import repeat
 from symbolic.ops.operators import copy as cpu_contiguous
+from symbolic.ops.selection import compress, flatnonzero
 from symbolic.ops.shape import squeeze
 from symbolic.ops.sort import searchsorted
 

@@ -299,7 +299,9 @@ static PyObject *call_bound(Callable *self, PyObject *const *args, Py_ssize_t co
             goto done;
     if (!(full = PyObject_CallFunctionObjArgs(function, positional, keywords, NULL)))
         goto done;
-    if (!PyTuple_Check(full) || PyTuple_GET_SIZE(full) != self->n_inputs)
+    if (PyCallable_Check(full)) /* another function answers this call */
+        result = PyObject_CallNoArgs(full);
+    else if (!PyTuple_Check(full) || PyTuple_GET_SIZE(full) != self->n_inputs)
         PyErr_Format(PyExc_TypeError, "bind must return a tuple of %d arguments", self->n_inputs);
     else
         result = call_full(self, ((PyTupleObject *)full)->ob_item);

@@ -30,7 +30,11 @@ int omp_get_num_threads(void);
 SYM_INTEGERS
 
 /* when: sym_to_u64 */
-static inline uint64_t sym_to_u64(double x) { return x < 0 ? (uint64_t)(int64_t)x : (uint64_t)x; }
+static inline uint64_t sym_to_u64(double x)
+{
+    const int small = x < 9223372036854775808.0; /* through int64_t, as the interpreter does, whatever doesn't fit becomes */
+    return (uint64_t)(int64_t)(small ? x : x - 9223372036854775808.0) ^ (small ? 0 : UINT64_C(1) << 63);
+}
 
 /* when: sym_(mod|floordiv)f?\( */
 /* NumPy's float remainder has the sign of the divisor; its floor division is consistent with it. */

@@ -28,7 +28,7 @@ _LATER = {"OrderedUpdates": "symbolic.shared", "Param": "symbolic.function", "Pr
           "explain": "symbolic.printing", "function_dump": "symbolic.theano.legacy", "generic": "symbolic.gof.type",
           "install_as_theano": "symbolic.theano", "pp": "symbolic.printing", "sparse_grad": "symbolic.sparse"}
 #: Submodules that are imported when they are asked for.
-_MODULES = ("gof", "misc", "printing", "sandbox", "tensor", "testing", "tests", "theano", "typed_list")
+_MODULES = ("gof", "misc", "printing", "sandbox", "sparse", "tensor", "testing", "tests", "theano", "typed_list")
 
 
 def __getattr__(name: str) -> object:

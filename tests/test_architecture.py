@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent / "symbolic"
 LEVELS = [("errors", 0), ("source", 0), ("collector", 0), ("config", 1), ("types", 2), ("mode", 2), ("philox", 2), ("scalar", 3),
           ("template", 3), ("layout", 4), ("graph", 4), ("fgraph", 5), ("nullgrad", 5), ("pickling", 5), ("branch", 6),
           ("loop", 6), ("infer", 6), ("reverse", 7), ("forward", 8), ("batching", 6), ("shared", 9), ("ops", 9), ("opt", 10),
-          ("codegen", 10), ("spec", 10), ("compiled", 11), ("function", 12), ("saving", 12), ("printing", 12),
+          ("codegen", 10), ("spec", 10), ("compiled", 11), ("sparse_calls", 11), ("function", 12), ("saving", 12), ("printing", 12),
           ("testing.fuzz", 15), ("testing", 13),
           ("gradient", 14), ("compile", 14), ("random", 14), ("sandbox", 14), ("tensor", 14), ("cli", 14)]
 #: What looks at graphs, and what programs of Theano's time import.

@@ -16,15 +16,21 @@ lint: $(VENV)/.stamp-test
 
 test: lint
 	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m symbolic.testing.fuzz --seconds 60 --seed $${FUZZ_SEED:-0}
 
 demo: $(VENV)/.stamp-demo
 	$(BIN)/python examples/digits_mlp.py
+	$(BIN)/python examples/digits_lenet.py
 
 examples: $(VENV)/.stamp-demo
+	mkdir -p build
 	$(BIN)/python examples/newton.py
 	$(BIN)/python examples/power_iteration.py
 	$(BIN)/python examples/hmc.py
 	$(BIN)/python examples/char_rnn.py --epochs 1
+	$(BIN)/python examples/char_lstm.py --epochs 5
+	$(BIN)/python examples/digits_resnet.py
+	$(BIN)/python examples/digits_autoencoder.py --out build
 
 $(VENV)/.stamp-demo: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

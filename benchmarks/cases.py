@@ -83,6 +83,7 @@ def twenty(m: Any, x: Any, y: Any) -> list[Any]:
 BIG, HUGE = (1_000_000,), (10_000_000,)
 RATE = 0.01
 MATRIX = ((4000, 2500),)
+IMAGES, FILTERS = (8, 64, 56, 56), (64, 64, 3, 3)
 ALL = [
     Case("call: x+1, 4 float64", shapes=((4,),), dtype="float64", body=lambda m, x: [x + 1.0], base=True),
     Case("call: 10 in, 10 out", shapes=((4,),) * 10, dtype="float64", body=lambda m, *xs: [x + 1.0 for x in xs], base=True),
@@ -94,6 +95,9 @@ ALL = [
     Case("sum axis 1", shapes=MATRIX, body=lambda m, x: [x.sum(axis=1)], rtol=1e-4),
     Case("max all 1e7", shapes=MATRIX, body=lambda m, x: [x.max()]),
     Case("mean and var axis 1", shapes=MATRIX, body=lambda m, x: [x.mean(axis=1), m.var(x, 1)], rtol=1e-4),
+    Case("convolution 3x3, 64 to 64, 8 of 56x56", shapes=(IMAGES, FILTERS), body=lambda m, x, w: [m.conv(x, w)], rtol=1e-4),
+    Case("both gradients of that convolution", shapes=(IMAGES, FILTERS, IMAGES), body=lambda m, x, w, u: m.conv_grads(x, w, u),
+         rtol=1e-4),
     Case("softmax loss+grad 512x10000", "softmax", shapes=((512, 10000),), rtol=1e-4),
     Case("net 64-1000-100-10, batch 64", "train", sizes=(64, 1000, 100, 10), batch=64, rtol=1e-3),
     Case("net 784-512-512-10, batch 128, momentum", "train", sizes=(784, 512, 512, 10), batch=128, momentum=0.9, rtol=1e-3),

@@ -11,7 +11,20 @@ import numpy as np
 from cases import RATE, Case
 
 jax.config.update("jax_enable_x64", True)
-m = SimpleNamespace(exp=jnp.exp, tanh=jnp.tanh, sqrt=jnp.sqrt, log=jnp.log, sin=jnp.sin, cos=jnp.cos,
+
+
+def conv(x: Any, w: Any) -> Any:
+    """Return the correlation of images with filters, which keeps their size."""
+    return jax.lax.conv_general_dilated(x, w, (1, 1), "SAME")
+
+
+def conv_grads(x: Any, w: Any, u: Any) -> Any:
+    """Return its gradients in images and filters."""
+    return jax.vjp(conv, x, w)[1](u)
+
+
+m = SimpleNamespace(conv=conv, conv_grads=conv_grads,
+                    exp=jnp.exp, tanh=jnp.tanh, sqrt=jnp.sqrt, log=jnp.log, sin=jnp.sin, cos=jnp.cos,
                     var=lambda x, axis: x.var(axis=axis))
 
 

@@ -10,7 +10,29 @@ from typing import Any
 import numpy as np
 from cases import RATE, Case
 
-m = SimpleNamespace(exp=np.exp, tanh=np.tanh, sqrt=np.sqrt, log=np.log, sin=np.sin, cos=np.cos,
+
+def taps(x: np.ndarray) -> Any:
+    """Yield the elements of a 3x3 filter, each with what it stands over."""
+    p = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    for i, j in np.ndindex(3, 3):
+        yield (..., i, j), p[:, :, i:i + x.shape[2], j:j + x.shape[3]]
+
+
+def conv(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Return the correlation of images with 3x3 filters, which keeps their size."""
+    return np.moveaxis(sum(np.tensordot(w[at], v, (1, 1)) for at, v in taps(x)), 0, 1)  # type: ignore[arg-type, call-overload]
+
+
+def conv_grads(x: np.ndarray, w: np.ndarray, u: np.ndarray) -> list[np.ndarray]:
+    """Return its gradients in images and filters."""
+    gw = np.empty_like(w)
+    for at, v in taps(x):
+        gw[at] = np.tensordot(u, v, ((0, 2, 3), (0, 2, 3)))
+    return [conv(u, w[:, :, ::-1, ::-1].swapaxes(0, 1)), gw]
+
+
+m = SimpleNamespace(conv=conv, conv_grads=conv_grads,
+                    exp=np.exp, tanh=np.tanh, sqrt=np.sqrt, log=np.log, sin=np.sin, cos=np.cos,
                     var=lambda x, axis: x.var(axis=axis))
 Run = Callable[[], Any]
 

@@ -13,7 +13,20 @@ import symbolic.tensor as T
 from symbolic.codegen.compiler import find_compiler
 from symbolic.codegen.native import entry
 
-m = SimpleNamespace(exp=T.exp, tanh=T.tanh, sqrt=T.sqrt, log=T.log, sin=T.sin, cos=T.cos, var=lambda x, axis: x.var(axis=axis))
+
+def conv(x: Any, w: Any) -> Any:
+    """Return the correlation of images with filters, which keeps their size."""
+    return T.nnet.conv2d(x, w, border_mode="half", filter_flip=False)
+
+
+def conv_grads(x: Any, w: Any, u: Any) -> Any:
+    """Return its gradients in images and filters."""
+    return T.Lop(conv(x, w), [x, w], u)
+
+
+m = SimpleNamespace(conv=conv, conv_grads=conv_grads,
+                    exp=T.exp, tanh=T.tanh, sqrt=T.sqrt, log=T.log, sin=T.sin, cos=T.cos,
+                    var=lambda x, axis: x.var(axis=axis))
 
 
 def describe() -> str:

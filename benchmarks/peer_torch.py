@@ -11,7 +11,20 @@ import torch
 from cases import RATE, Case
 
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
-m = SimpleNamespace(exp=torch.exp, tanh=torch.tanh, sqrt=torch.sqrt, log=torch.log, sin=torch.sin, cos=torch.cos,
+
+
+def conv(x: Any, w: Any) -> Any:
+    """Return the correlation of images with filters, which keeps their size."""
+    return torch.nn.functional.conv2d(x, w, padding=1)
+
+
+def conv_grads(x: Any, w: Any, u: Any) -> Any:
+    """Return its gradients in images and filters."""
+    return torch.ops.aten.convolution_backward(u, x, w, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, [True, True, False])[:2]
+
+
+m = SimpleNamespace(conv=conv, conv_grads=conv_grads,
+                    exp=torch.exp, tanh=torch.tanh, sqrt=torch.sqrt, log=torch.log, sin=torch.sin, cos=torch.cos,
                     var=lambda x, axis: torch.var(x, axis, correction=0))
 
 
@@ -24,6 +37,8 @@ def describe() -> str:
 def prepare(case: Case) -> tuple[Callable[[], Any], Callable[[], list[np.ndarray]]]:
     """Return a function that does the work once, and one that returns the state or results after it."""
     inputs = [torch.from_numpy(a) for a in case.inputs()]
+    # its better format for convolutions
+    inputs = [v.contiguous(memory_format=torch.channels_last) if v.ndim == 4 else v for v in inputs]
     if case.kind == "expression":
         assert case.body is not None
         body = case.body

@@ -16,6 +16,7 @@ from symbolic.ops.jacobian import hessian, jacobian
 from symbolic.ops.opaque import as_op
 from symbolic.ops.scan_api import scan, until
 from symbolic.ops.scan_views import foldl, foldr, loop, map, reduce, scan_checkpoints
+from symbolic.profiling import profile
 from symbolic.reverse import Lop, grad, subgraph_grad
 from symbolic.saving import load, save
 from symbolic.shared import SharedVariable, shared
@@ -26,6 +27,7 @@ _LATER = {"OrderedUpdates": "symbolic.shared", "Param": "symbolic.function", "Pr
           "Type": "symbolic.gof.type", "_asarray": "symbolic.misc.safe_asarray", "change_flags": "symbolic.config",
           "clone": "symbolic.gof.graph:clone_with", "debugprint": "symbolic.printing", "dot": "symbolic.tensor",
           "explain": "symbolic.printing", "function_dump": "symbolic.theano.legacy", "generic": "symbolic.gof.type",
+          "configparser": "symbolic.config:", "gpuarray": "symbolic.theano.gpu:", "scan_module": "symbolic.theano.loops:",
           "install_as_theano": "symbolic.theano", "pp": "symbolic.printing", "sparse_grad": "symbolic.sparse"}
 #: Submodules that are imported when they are asked for.
 _MODULES = ("gof", "misc", "printing", "sandbox", "sparse", "tensor", "testing", "tests", "theano", "typed_list")
@@ -36,11 +38,12 @@ def __getattr__(name: str) -> object:
         return _importlib.import_module(f"symbolic.{name}")
     if name not in _LATER:
         raise AttributeError(f"module 'symbolic' has no attribute {name!r}")
-    module, _, other = _LATER[name].partition(":")
-    return getattr(_importlib.import_module(module), other or name)
+    module, colon, other = _LATER[name].partition(":")
+    found = _importlib.import_module(module)
+    return found if colon and not other else getattr(found, other or name)
 
 
 __all__ = ["Apply", "Constant", "Function", "In", "Lop", "Mode", "Op", "OpFromGraph", "Out", "Rop", "SharedVariable",
            "TensorType", "Variable", "as_op", "checkpoint", "config", "constant", "custom_gradient", "foldl", "foldr",
-           "function", "grad", "gradient", "hessian", "ifelse", "jacobian", "load", "loop", "map", "op_from_graph", "random",
-           "reduce", "save", "scan", "scan_checkpoints", "shared", "subgraph_grad", "until"]
+           "function", "grad", "gradient", "hessian", "ifelse", "jacobian", "load", "loop", "map", "op_from_graph", "profile",
+           "random", "reduce", "save", "scan", "scan_checkpoints", "shared", "subgraph_grad", "until"]

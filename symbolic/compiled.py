@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,24 +20,29 @@ from symbolic import errors
 from symbolic.codegen.agreement import agree, distance
 from symbolic.codegen.compiler import Compiler, find_compiler, no_compiler_message
 from symbolic.codegen.entry import EntryBuildError
-from symbolic.codegen.manifest import Loaded
 from symbolic.codegen.native import entry, native, program_path, program_text
 from symbolic.codegen.reference import apply, evaluate
+from symbolic.codegen.request import recall, remember, request
 from symbolic.codegen.writer import Failure
 from symbolic.collector import paused
 from symbolic.config import config
-from symbolic.fgraph import Facts, FunctionGraph, capture
+from symbolic.fgraph import Facts, FunctionGraph, capture, signature
 from symbolic.graph import Apply, Variable, clone_replace, describe
 from symbolic.infer import infer
+from symbolic.loop import nested_nodes
 from symbolic.opt.constant import EVALUATE
+from symbolic.opt.driver import Statistics, collecting
 from symbolic.opt.pipeline import optimised
 from symbolic.opt.rules import rules_for
 from symbolic.opt.stable import stabilised
+from symbolic.profiling import ACTIVE, Profile, Row
 from symbolic.shared import Container, SharedVariable
 from symbolic.spec import Input, Spec
 from symbolic.tree import node_text, verbose
 
 EVALUATE.append(apply)
+#: Filled by `tiered`: what makes functions that are interpreted at first.
+LATER: list[Callable[[Spec, Compiler], Function]] = []
 _warned: set[str] = set()
 _compiling = threading.RLock()
 _interpreting = threading.RLock()
@@ -173,6 +179,46 @@ class Function:
             return False
         return True
 
+    def memory(self) -> Memory:
+        """Return how much memory the function holds while it runs, in bytes, as the latest call used it.
+
+        Returns
+        -------
+        Memory
+
+        Examples
+        --------
+        >>> import numpy as np, symbolic, symbolic.tensor as T
+        >>> w = symbolic.shared(np.zeros(1000))
+        >>> symbolic.function([], w.sum()).memory().shared
+        8000
+        """
+        return Memory(0, self._shared_bytes(), 0, 0)
+
+    def _shared_bytes(self) -> int:
+        return sum({id(s.container): s.container.value.nbytes for s in self.spec.shareds}.values())
+
+    def free(self) -> None:
+        """Give back memory that is kept for the next call: scratch memory (of all functions, which share it), spare arrays of
+        updates, and functions compiled for some outputs or for extents that broadcast. The next call takes it anew."""
+        self.parts.clear()
+
+    def profile(self) -> Profile:
+        """Return what calls have cost so far, step by step, and what compiling cost.
+
+        Returns
+        -------
+        Profile
+            ``print`` shows it; ``.rows``, ``.stages``, ``.rules`` hold it; ``.trace(path)`` writes it for Chrome.
+
+        Raises
+        ------
+        ValueError
+            If the function wasn't made with ``profile=True``, nor under ``symbolic.profile()``, or is interpreted.
+        """
+        raise ValueError(f"{self.name}.profile(): there are no times of an interpreted function\n"
+                         "hint: profile it in mode FAST_RUN, with a C compiler")
+
     @property
     def source(self) -> str:
         """The C text of the function; empty where it is interpreted."""
@@ -189,8 +235,10 @@ class Function:
 
         Parameters
         ----------
-        share_memory, profile
+        share_memory
             Accepted for Theano's sake: functions keep no memory of their own.
+        profile : bool, optional
+            Whether it times its steps; by default as this one does.
         swap : dict from SharedVariable to SharedVariable
             Shared variables that others of the same type take the place of.
         delete_updates : bool
@@ -222,7 +270,8 @@ class Function:
         if delete_updates:
             pairs = [(s, r) for s, r in pairs if s in states]
         return make(Spec(inputs, [table.get(s, s) for s in spec.shareds], roots[:len(spec.outputs)], pairs,
-                         spec.structure, spec.mode, name or spec.name, spec.loc))
+                         spec.structure, spec.mode, name or spec.name, spec.loc,
+                         spec.profile if profile is None else bool(profile)))
 
     def __copy__(self) -> Function:
         return self.copy()
@@ -244,6 +293,32 @@ class Function:
 
     def __repr__(self) -> str:
         return f"<symbolic function {self.spec.name}>"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that a function holds while it runs.
+
+    Attributes
+    ----------
+    arena : int
+        Scratch memory for values between steps, which share it as planned; most that the latest call held, 0 before it.
+    shared : int
+        Values of shared variables.
+    constants : int
+    workspace : int
+        Spare arrays, in which updates that can't be written over the old value put the new one.
+    """
+
+    arena: int
+    shared: int
+    constants: int
+    workspace: int
+
+    @property
+    def peak(self) -> int:
+        """All of it; arguments and outputs, which are the caller's, come on top."""
+        return self.arena + self.shared + self.constants + self.workspace
 
 
 class Maker:
@@ -273,7 +348,9 @@ def compiled_graph(function: Function) -> FunctionGraph:
         return function.program.graph
     if isinstance(function, CheckedFunction):
         return compiled_graph(function._native)
-    return capture(function.spec.leaves, stable_roots(function.spec))
+    if isinstance(function, InterpretedFunction):
+        return function.graph
+    raise TypeError(f"{function!r} has no graph")
 
 
 def stable_roots(spec: Spec) -> list[Variable]:
@@ -282,13 +359,60 @@ def stable_roots(spec: Spec) -> list[Variable]:
 
 
 class _Program:
-    """Native code of one captured graph, or of a variant of it in which some extents are known to be 1."""
+    """Native code of one captured graph, or of a variant of it in which some extents are known to be 1.
+
+    Attributes
+    ----------
+    loaded : Loaded
+    """
 
     def __init__(self, spec: Spec, compiler: Compiler, facts: Facts = frozenset()) -> None:
+        self._spec, self._facts = spec, facts
+        self._graph: FunctionGraph | None = None
+        self._signature = ""
         with paused():
-            self.graph = optimised(capture(spec.leaves, stable_roots(spec), facts), rules_for(spec.mode, "captured"))
-            self.loaded: Loaded = native(
-                self.graph, [spec.leaves.index(s) for s, _ in spec.updates], spec.name, spec.loc, compiler)
+            place = {v: k for k, v in enumerate(spec.leaves)}
+            updated = [place[s] for s, _ in spec.updates]
+            sets = [rules_for(spec.mode, stage) for stage in ("stable", "captured")]
+            asked = None
+            if all(s.own for s in sets) and not spec.profile:  # of others' rules only the names are known
+                asked = request(spec.leaves, spec.roots, facts, updated, " | ".join(s.identity for s in sets), compiler)
+            found = None if asked is None else recall(asked, compiler)
+            if found is not None:
+                self.loaded, self._signature = found
+                return
+            self.statistics: list[Statistics] = []
+            if spec.profile:
+                began = time.perf_counter()
+                with collecting() as self.statistics:
+                    graph = self.graph
+                rewriting = time.perf_counter() - began
+                self.loaded = native(graph, updated, spec.name, spec.loc, compiler, True)
+                self.loaded.manifest["stages"] = [("rewrite", 1e3 * rewriting), *self.loaded.manifest.get("stages", ())]
+                return
+            self.loaded = native(self.graph, updated, spec.name, spec.loc, compiler)
+            if asked is not None:
+                remember(asked, self.loaded, self.graph)
+
+    @property
+    def graph(self) -> FunctionGraph:
+        """What is computed, after rewriting; of a program that the cache had, it is made when it is asked for."""
+        if self._graph is None:
+            with paused():
+                spec = self._spec
+                captured = capture(spec.leaves, stable_roots(spec), self._facts)
+                self._graph = optimised(captured, rules_for(spec.mode, "captured"))
+        return self._graph
+
+    def failure(self, code: int) -> Failure:
+        """Return what a code of the program means, with the node at which it failed."""
+        failure, places = self.loaded.failures[code], self.loaded.places
+        place = None if places is None else places[code]
+        if place is None:
+            return failure
+        if signature(self.graph) == self._signature:
+            return replace(failure, node=nested_nodes(self.graph)[place])
+        return replace(failure, input=None)  # settings have changed since; the node isn't known, the rest is
 
     def options(self, spec: Spec, compiler: Compiler) -> dict[str, Any]:
         """Return the arguments of a Callable."""
@@ -330,7 +454,7 @@ class _Native(Function):
 
     def _miss(self, code: int, detail: tuple[int, ...], args: tuple[Any, ...]) -> Any:
         """A guard failed: extents broadcast that were assumed equal, or the call is wrong."""
-        failure = self.program.loaded.failures[code]
+        failure = self.program.failure(code)
         arrays = self._arrays(args)
         facts = frozenset((k, a) for k, (v, x) in enumerate(zip(self.spec.leaves, arrays, strict=True))
                           for a, n in enumerate(x.shape) if n == 1 and v.type.shape[a] is None)
@@ -348,7 +472,7 @@ class _Native(Function):
         return self.variants[facts](*args)
 
     def _variant_miss(self, program: _Program, code: int, detail: tuple[int, ...], args: tuple[Any, ...]) -> Any:
-        failure = program.loaded.failures[code]
+        failure = program.failure(code)
         if failure.broadcast and 1 in detail[:2]:
             return self._interpreted(args)
         raise self._explained(failure, detail, self._arrays(args))
@@ -361,6 +485,8 @@ class _Native(Function):
 
     def _explained(self, failure: Failure, detail: Sequence[int], arrays: Sequence[np.ndarray] = ()) -> Exception:
         text = failure.message.format(*detail[:failure.details])
+        if failure.input is None:
+            return failure.error(errors.message(self.spec.name, text, (), self.spec.loc))
         if failure.node is None:
             v = self.spec.leaves[failure.input]
             return failure.error(errors.message(self.spec.name, f"input {failure.input}, {describe(v)}: {text}", (),
@@ -370,6 +496,38 @@ class _Native(Function):
         more = node_text(node, dict(zip(self.spec.leaves, arrays, strict=False))) if verbose() else ""
         return failure.error(errors.message(node.op.name, text, tuple(describe(v) for v in node.inputs), node.loc, hint or None)
                              + more)
+
+    def memory(self) -> Memory:
+        programs = [self, *self.variants.values()]
+        cells = {id(s.container): s.container for s in self.spec.shareds}.values()
+        spares = sum(c.value.nbytes for c in cells if c.share(entry(self.compiler).Storage).has_spare)
+        return Memory(max(p.scratch_bytes for p in programs), self._shared_bytes(),
+                      sum(c.nbytes for c in self.program.loaded.constants), spares)
+
+    def free(self) -> None:
+        super().free()
+        with _compiling:
+            self.variants.clear()
+            self.fallback = None
+        for s in self.spec.shareds:
+            s.container.value = s.container.value  # noqa: PLW0127  (what is set has no spare)
+        entry(self.compiler).trim()
+
+    def profile(self) -> Profile:
+        loaded = self.program.loaded
+        if not self.spec.profile:
+            raise ValueError(f"{self.name}.profile(): the function doesn't time its steps\n"
+                             "hint: make it with function(..., profile=True), or under `with symbolic.profile():`")
+        counted = loaded.constants[-1].tolist()
+        rows = [Row(t.what, t.kind, t.kernel, calls, ns / 1e9, size, operations,
+                    "" if t.node is None or t.node.loc is None else str(t.node.loc))
+                for t, (calls, ns, size, operations) in zip(loaded.timed, counted, strict=False)]
+        rules: dict[str, tuple[int, float]] = {}
+        for name, fired, ms in (row for s in self.program.statistics for row in s.table()):
+            before = rules.get(name, (0, 0.0))
+            rules[name] = before[0] + fired, before[1] + ms
+        slowest = sorted(((name, n, ms) for name, (n, ms) in rules.items()), key=lambda r: -r[2])
+        return Profile(self.name, rows, [(name, ms) for name, ms in loaded.manifest.get("stages", ())], slowest)
 
     @property
     def source(self) -> str:
@@ -416,6 +574,16 @@ class InterpretedFunction(Function):
             for (s, _), new in zip(self.spec.updates, results[len(self.spec.outputs):], strict=True):
                 s.container.value = new
         return self._pack(results[:len(self.spec.outputs)])
+
+    @property
+    def interpreted_graph(self) -> FunctionGraph:
+        """What is computed, as captured."""
+        return capture(self.spec.leaves, self.roots)
+
+    @property
+    def graph(self) -> FunctionGraph:
+        """What is computed."""
+        return self.interpreted_graph
 
     def _results(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
         computed = evaluate(self.roots, dict(zip(self.spec.leaves, arrays, strict=True)), self.spec.mode.watch)
@@ -482,12 +650,26 @@ def make(spec: Spec) -> Function:
     if config.warn_float64 != "ignore":  # what the user built has been looked at; what rewrites make isn't theirs
         with config.change_flags(warn_float64="ignore"):
             return make(spec)
+    session = ACTIVE.get()
+    if session is None:
+        return _made(spec)
+    spec.profile = True
+    made = _made(spec)
+    if isinstance(made, _Native):
+        session.functions.append(made)
+    return made
+
+
+def _made(spec: Spec) -> Function:
     compiler = find_compiler() if spec.mode.name != "FAST_COMPILE" else None
     if compiler is None:
         if spec.mode.name != "FAST_COMPILE":
             _warn_once(no_compiler_message())
         return InterpretedFunction(spec)
     try:
+        if config.tiered and spec.mode.name == "FAST_RUN" and not spec.profile:
+            for later in LATER:
+                return later(spec, compiler)
         return CheckedFunction(spec, compiler) if spec.mode.name == "CHECK" else native_function(spec, compiler)
     except EntryBuildError as error:
         _warn_once(f"functions run in the NumPy interpreter, which is slow: {error}")

@@ -183,6 +183,8 @@ class Config:
         "Least recently used functions are dropped above this many bytes; 0 keeps nothing unused.", "'2G'")
     cc: str = setting("", TEXT, "Command of the C compiler; empty: the first of cc, gcc, clang, python -m ziglang cc.")
     cflags: str = setting("", TEXT, "Options added to the compiler's command line.")
+    tiered: bool = setting(False, BOOLEAN,
+        "Whether `function` returns at once, with the interpreter, and goes on in native code when that is compiled.")
     threads: int = setting(0, COUNT,
         "Threads of a parallel kernel; 0: what OMP_NUM_THREADS says, or every core the process may use.")
     openmp: bool = setting(True, BOOLEAN, "Whether kernels may run in parallel.")

@@ -202,27 +202,35 @@ def signature(graph: FunctionGraph, exact: bool = False) -> str:
 
     With `exact`, ops of users are told apart by more than what they are called: for use within this process alone.
     """
-    digest = hashlib.sha256()
     number: dict[Variable, int] = {}
+    types: dict[int, str] = {}  # by identity: types are shared, and the graph keeps them
+    lines: list[str] = []
     for v in graph.inputs:
         number[v] = len(number)
-        digest.update(f"in {v.type!r}\n".encode())
+        lines.append(f"in {v.type!r}")
 
     def ref(v: Variable) -> int:
         if v not in number:
             number[v] = len(number)
             data = v.data  # type: ignore[attr-defined]
-            digest.update(f"const {number[v]} {data.dtype.str} {data.shape} ".encode())
-            digest.update(data.tobytes())
+            content = data.tobytes()
+            lines.append(f"const {number[v]} {data.dtype.str} {data.shape} "
+                         + (content.hex() if len(content) <= 64 else hashlib.sha256(content).hexdigest()))
         return number[v]
 
     for node in graph.nodes:
-        refs = [ref(v) for v in node.inputs]
-        props = "" if not node.op.__props__ else repr(node.op.props())
-        if exact and not node.op.stable:
-            props += f" {_users_ops.setdefault(node.op, next(_count))}"
-        digest.update(f"{type(node.op).__qualname__}{props} {refs} {[o.type for o in node.outputs]}\n".encode())
+        op = node.op
+        refs = [number[v] if v in number else ref(v) for v in node.inputs]
+        props = "" if not op.__props__ else repr(op.props())
+        if exact and not op.stable:
+            props += f" {_users_ops.setdefault(op, next(_count))}"
+        made = []
         for o in node.outputs:
             number[o] = len(number)
-    digest.update(f"out {[ref(v) for v in graph.outputs]}".encode())
-    return digest.hexdigest()
+            text = types.get(id(o.type))
+            if text is None:
+                text = types[id(o.type)] = repr(o.type)
+            made.append(text)
+        lines.append(f"{type(op).__qualname__}{props} {refs} {made}")
+    lines.append(f"out {[ref(v) for v in graph.outputs]}")
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,7 +1,7 @@
 """``function``: from symbolic inputs and outputs to a callable."""
 from __future__ import annotations
 
-import dataclasses
+import copy
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from symbolic.shared import Container, SharedVariable, shared
 from symbolic.source import caller
 from symbolic.sparse_calls import any_sparse, of_sparse
 from symbolic.spec import Input, Spec
+from symbolic.tiered import TieredFunction  # noqa: F401  (registers itself)
 
 
 @dataclass(eq=False)
@@ -101,8 +102,8 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
     rebuild_strict : bool
         False: what stands in for a variable in `givens` may have another type; the graph's types follow.
     allow_input_downcast : bool, optional
-    profile : optional
-        Accepted for Theano's sake.
+    profile : bool, optional
+        Whether the program times its steps, for :meth:`Function.profile`.
     on_unused_input : {'raise', 'warn', 'ignore'}, optional
 
     Returns
@@ -137,10 +138,18 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
         if a.state is not None:
             replace[i.variable] = a.state
             pairs += _updates([(a.state, i.update)])
-    roots = clone_replace(outs + [u for _, u in pairs], replace) if replace else outs + [u for _, u in pairs]
-    more = _default_updates(roots, pairs, no_default_updates, replace)
-    pairs, roots = _without_clones(pairs, more, roots + [u for _, u in more])
-    leaves = inputs_of(roots)
+    roots = outs + [u for _, u in pairs]
+    leaves = used  # walking the graph is much of the time that a function takes which the cache has
+    if replace:
+        roots = clone_replace(roots, replace)
+        leaves = inputs_of(roots)
+    more = _default_updates(leaves, pairs, no_default_updates, replace)
+    if more:
+        roots = roots + [u for _, u in more]
+        leaves = inputs_of(roots)
+    pairs, unique = _without_clones(pairs, more, roots, leaves)
+    if unique is not roots:
+        roots, leaves = unique, inputs_of(unique)
     known = {i.variable for i in ins}
     for v in leaves:
         if v not in known and not isinstance(v, (Constant, SharedVariable)):
@@ -149,18 +158,25 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
                 "add it to the inputs, or replace it with givens"))
     _check_used(ins, [*used, *leaves], on_unused_input or config.on_unused_input)
     shareds = [v for v in leaves if isinstance(v, SharedVariable)]
-    shareds += [s for s, _ in pairs if s not in shareds]
+    read = set(shareds)
+    shareds += [s for s, _ in pairs if s not in read]
     label = name or (f"{loc.file.rsplit('/', 1)[-1]}:{loc.line}" if loc else "function")
     new_values = [(s, r) for (s, _), r in zip(pairs, roots[len(outs):], strict=True)]
-    return make(Spec(arguments, shareds, roots[:len(outs)], new_values, structure, chosen, label, loc))
+    return make(Spec(arguments, shareds, roots[:len(outs)], new_values, structure, chosen, label, loc, bool(profile)))
 
 
 def _leaves_for(ins: Sequence[In]) -> tuple[list[In], dict[Variable, Variable]]:
     """Return inputs, with a leaf in the place of each that is computed in the graph, and what each stands for."""
     inner = {i.variable: i.variable.type(i.variable.name) for i in ins if i.variable.owner is not None}  # type: ignore[operator]
-    for v, leaf in inner.items():
-        leaf.loc = v.loc
-    return [dataclasses.replace(i, variable=inner.get(i.variable, i.variable)) for i in ins], inner
+    out = []
+    for i in ins:
+        if i.variable in inner:
+            leaf = inner[i.variable]
+            leaf.loc = i.variable.loc
+            i = copy.copy(i)
+            i.variable = leaf
+        out.append(i)
+    return out, inner
 
 
 def _argument(i: In, downcast: bool | None) -> Input:
@@ -218,15 +234,16 @@ def _replacements(givens: Any, ins: Sequence[In], strict: bool) -> dict[Variable
 
 
 def _without_clones(pairs: list[tuple[SharedVariable, Variable]], more: list[tuple[SharedVariable, Variable]],
-                    roots: list[Variable]) -> tuple[list[tuple[SharedVariable, Variable]], list[Variable]]:
-    """Return updates and roots in which one variable stands for all clones that share a value.
+                    roots: list[Variable], leaves: Sequence[Variable]
+                    ) -> tuple[list[tuple[SharedVariable, Variable]], list[Variable]]:
+    """Return updates and roots, which read `leaves`, in which one variable stands for all clones that share a value.
 
     Where clones have default updates (`more`), each starts from what the one before it gave, as a batch normalisation does that
     is applied twice; an update that the user asked for (`pairs`) comes in their place.
     """
     owner: dict[int, SharedVariable] = {}
     twins: dict[Variable, Variable] = {}
-    for s in [*(v for v in inputs_of(roots) if isinstance(v, SharedVariable)), *(s for s, _ in pairs + more)]:
+    for s in [*(v for v in leaves if isinstance(v, SharedVariable)), *(s for s, _ in pairs + more)]:
         one = owner.setdefault(id(s.container), s)
         if one is not s:
             twins[s] = one
@@ -299,7 +316,7 @@ def _pairs(given: Any, what: str = "givens") -> list[tuple[Any, Any]]:
 
 
 def _updates(updates: Any) -> list[tuple[SharedVariable, Variable]]:
-    out: list[tuple[SharedVariable, Variable]] = []
+    out: dict[SharedVariable, Variable] = {}
     for key, value in _pairs(updates, "updates"):
         if not isinstance(key, SharedVariable):
             shown = describe(key) if isinstance(key, Variable) else repr(key)
@@ -307,7 +324,7 @@ def _updates(updates: Any) -> list[tuple[SharedVariable, Variable]]:
                 "function", f"only shared variables can be updated, got {shown}", (),
                 (key.loc if isinstance(key, Variable) else None) or caller(),
                 "updates has pairs (shared variable, new value); symbolic.shared(value) makes one"))
-        if any(key is k for k, _ in out):
+        if key in out:
             raise errors.UpdateError(errors.message("function", f"{describe(key)} is updated twice", (), caller(),
                                                     "join both into one expression: every update sees the old values"))
         try:
@@ -323,8 +340,8 @@ def _updates(updates: Any) -> list[tuple[SharedVariable, Variable]]:
             raise errors.UpdateError(errors.message(
                 "function", f"the update of {describe(key)} has type {new.type}", (), new.loc or key.loc or caller(),
                 f"bring it to {key.type}: {_how_to_fit(key, new)}"))
-        out.append((key, new))
-    return out
+        out[key] = new
+    return list(out.items())
 
 
 def _how_to_fit(key: SharedVariable, new: Variable) -> str:
@@ -346,23 +363,23 @@ def _how_to_fit(key: SharedVariable, new: Variable) -> str:
         return "the number of axes must stay; x.sum(axis=0) or x.reshape(...) change it"
     axes = [a for a, (n, m) in enumerate(zip(key.type.shape, new.type.shape, strict=True)) if n is not None and n != m]
     return (f"its extent on axis {axes[0]} must be {key.type.shape[axes[0]]}, since the shared variable was made so; "
-            f"T.addbroadcast(new, {axes[0]}) states an extent of 1, and shared(...) without broadcastable= accepts any")
+            f"T.specify_shape states it, T.addbroadcast(new, {axes[0]}) an extent of 1, and shared(...) without broadcastable= "
+            "accepts any")
 
 
-def _default_updates(roots: Sequence[Variable], pairs: Sequence[tuple[SharedVariable, Variable]], without: Any,
+def _default_updates(leaves: Sequence[Variable], pairs: Sequence[tuple[SharedVariable, Variable]], without: Any,
                      replace: dict[Variable, Variable]) -> list[tuple[SharedVariable, Variable]]:
-    """Return the default updates of what `roots` read, and of what these updates read."""
+    """Return the default updates of `leaves`, and of what these updates read."""
     if without is True:
         return []
     skip = set(without or ()) | {s for s, _ in pairs}
     found: dict[SharedVariable, Variable] = {}
-    new: Sequence[Variable] = roots
-    while new:
-        read = [v for v in inputs_of(new) if isinstance(v, SharedVariable) and v.default_update is not None
+    while leaves:
+        read = [v for v in leaves if isinstance(v, SharedVariable) and v.default_update is not None
                 and v not in skip and v not in found]
         values = clone_replace([as_tensor_variable(v.default_update) for v in read], replace)
         found.update(zip(read, values, strict=True))
-        new = values
+        leaves = inputs_of(values)
     return list(found.items())
 
 

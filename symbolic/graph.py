@@ -575,10 +575,13 @@ def toposort(outputs: Iterable[Variable], stop: Iterable[Variable] = ()) -> list
         if node in done:
             stack.pop()
             continue
-        waiting = [v.owner for v in node.inputs
-                   if v.owner is not None and v.owner not in done and v not in blocked]
-        if waiting:
-            stack.extend(reversed(waiting))
+        ready = True
+        for v in reversed(node.inputs):
+            owner = v.owner
+            if owner is not None and owner not in done and v not in blocked:
+                stack.append(owner)
+                ready = False
+        if not ready:
             continue
         done.add(node)
         order.append(node)
@@ -601,7 +604,9 @@ def ancestors(outputs: Iterable[Variable], stop: Iterable[Variable] = ()) -> lis
 
 def inputs_of(outputs: Iterable[Variable]) -> list[Variable]:
     """Return the variables without owner that `outputs` depend on, in order of first use."""
-    return [v for v in ancestors(outputs) if v.owner is None]
+    outputs = list(outputs)
+    read = [v for node in toposort(outputs) for v in node.inputs if v.owner is None]
+    return list(dict.fromkeys([*read, *(v for v in outputs if v.owner is None)]))
 
 
 def clone_replace(outputs: Sequence[Variable], replace: dict[Variable, Variable]) -> list[Variable]:

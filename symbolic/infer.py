@@ -38,10 +38,11 @@ class Extents:
     """Extents and scalar values of the variables of a graph.
 
     Symbols: ``x3_1`` is the extent of graph input 3 along axis 1; ``load(variable, ())`` is the run-time
-    value of a 0-d variable.
+    value of a 0-d variable. Without `assuming`, extents that broadcasting relates stay what they are.
     """
 
-    def __init__(self, graph: FunctionGraph) -> None:
+    def __init__(self, graph: FunctionGraph, assuming: bool = True) -> None:
+        self.graph, self._assuming = graph, assuming
         self.shape: dict[Variable, tuple[Expr, ...]] = {}
         self.value: dict[Variable, Expr] = {}
         self.guards: list[Guard] = []
@@ -134,15 +135,27 @@ class Extents:
         condition = self.resolve(check.condition, node.inputs)
         detail = tuple(self.resolve(d, node.inputs) for d in check.detail)
         if condition.op == "const":
-            if not condition.arg and ordinal is not None:
+            if condition.arg or ordinal is None:
+                return
+            without = self._without_assumptions(node)
+            condition = without.resolve(check.condition, node.inputs)
+            if without.measured or condition.op == "const":
                 raise check.error(errors.message(node.op.name, check.message.format(*detail), (), node.loc))
-            return
+            # only what was assumed before contradicts: extents may still broadcast, and a variant is compiled then
+            detail = tuple(without.resolve(d, node.inputs) for d in check.detail)
         if ordinal is not None:
             named = tuple((ordinal.get(node.inputs[k], -1), a) for k, a in check.broadcast)
             self.guards.append(Guard(condition, check.message, detail, check.error, node, named))
         if check.broadcast:
             x, y = (self.of(node.inputs[k])[a] for k, a in check.broadcast)
             self._merge(x, y)
+
+    def _without_assumptions(self, end: Apply) -> Extents:
+        """Return the extents of what is computed before `end`, none of them assumed to be equal."""
+        found = Extents(self.graph, False)
+        for node in self.graph.nodes[:self.graph.nodes.index(end)]:
+            found.add(node)
+        return found
 
     def _known_before(self, x: Expr, y: Expr) -> bool:
         """Whether what `x` reads is computed before what `y` reads: who has extent `y` can't wait for less than that."""
@@ -152,7 +165,7 @@ class Extents:
         return max((self._order.get(n.arg, 0) for n in toposort([e]) if n.op == "load"), default=-1)
 
     def _merge(self, x: Expr, y: Expr) -> None:
-        if x is y:
+        if x is y or not self._assuming or (x.op == y.op == "const"):
             return
         if x.op != "const" and (y.op == "const" or (y.op == "sym" and x.op != "sym") or self._known_before(y, x)):
             x, y = y, x

@@ -451,9 +451,11 @@ def minimum(x: Any, y: Any) -> Expr:
 
 def toposort(roots: Iterable[Expr]) -> list[Expr]:
     """Return every node below `roots`, arguments first; iterative, so depth has no limit."""
+    stack = list(roots)[::-1]
+    if len(stack) == 1 and not stack[0].args:
+        return stack  # a third of all calls
     order: list[Expr] = []
     seen: set[Expr] = set()
-    stack = list(roots)[::-1]
     while stack:
         node = stack[-1]
         if node in seen:

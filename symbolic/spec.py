@@ -39,6 +39,8 @@ class Spec:
     updates : list of (SharedVariable, Variable)
     structure
         None for one bare output, a tuple for a list, a list of keys for a dict.
+    profile : bool
+        Whether the program times its steps.
     """
 
     inputs: list[Input]
@@ -49,6 +51,7 @@ class Spec:
     mode: Mode
     name: str
     loc: SourceLoc | None = None
+    profile: bool = False
     leaves: list[Variable] = field(init=False)
     roots: list[Variable] = field(init=False)
 
@@ -64,13 +67,14 @@ class Spec:
     def __reduce__(self) -> tuple[Any, ...]:
         graph = flatten([*self.leaves, *self.roots])
         return _unpickled, (graph, self.inputs, self.shareds, [s for s, _ in self.updates], self.structure, self.mode,
-                            self.name, self.loc)
+                            self.name, self.loc, self.profile)
 
 
 def _unpickled(graph: Any, inputs: list[Input], shareds: list[SharedVariable], updated: list[SharedVariable],
-               structure: Any, mode: Mode, name: str, loc: SourceLoc | None) -> Spec:
+               structure: Any, mode: Mode, name: str, loc: SourceLoc | None, profile: bool = False) -> Spec:
     restored = restore(*graph)
     n_leaves = sum(i.state is None for i in inputs) + len(shareds)
     roots = restored[n_leaves:]
     outputs, news = roots[:len(roots) - len(updated)], roots[len(roots) - len(updated):]
-    return Spec(inputs, shareds, outputs, list(zip(updated, news, strict=True)), structure, mode, name, loc)
+    return Spec(inputs, shareds, outputs, list(zip(updated, news, strict=True)), structure, mode, name, loc,
+                profile)

@@ -32,6 +32,7 @@ FROM_ENVIRONMENT = {
     "cc": ("ccache gcc", "ccache gcc"),
     "cflags": ("-g -O1", "-g -O1"),
     **{f"optimizer_{how}": ("a:b", "a:b") for how in ("including", "excluding", "requiring")},
+    "tiered": ("1", True),
     "threads": ("3", 3),
     "openmp": ("off", False),
     "openmp_threshold": ("1000", 1000),
@@ -43,7 +44,7 @@ WRONG = {
     "allow_input_downcast": "maybe", "warn_float64": 1, "cast_policy": "c", "exception_verbosity": "loud",
     "compute_test_value": "yes", "print_test_value": "perhaps", "nan_guard_action": "stop",
     "cache_dir": "", "cache_max_size": "many", "cc": 3, "cflags": ["-g"],
-    "optimizer_including": 1, "optimizer_excluding": 1, "optimizer_requiring": 1, "threads": -1,
+    "optimizer_including": 1, "optimizer_excluding": 1, "optimizer_requiring": 1, "threads": -1, "tiered": 3,
     "openmp": "perhaps", "openmp_threshold": 1.5, "vector_libm": "?", "dump": 7,
 }
 

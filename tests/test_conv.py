@@ -366,3 +366,50 @@ def test_what_is_wrong_at_run_time():
         with pytest.raises(errors.ShapeError, match="windows along axis 0|no elements|reach over"):
             run([out], {x: np.zeros((2, 3, 6, 6)), w: np.zeros((4, 3, 3, 3)), g: np.zeros((2, 4, 2, 2)), n: np.array(size)},
                 on_error=True)
+
+
+#: images, filters, arguments: whole and partial tiles, more terms than one pass takes, more images than lie on a grid at once
+LARGE = {
+    "many terms": ((3, 75, 9, 20), (15, 75, 3, 3), {"border_mode": 1}),
+    "many images": ((70, 3, 5, 6), (9, 3, 2, 2), {"subsample": (2, 1)}),
+    "large images": ((2, 2, 61, 83), (5, 2, 5, 3), {"border_mode": "half", "subsample": (2, 2), "filter_dilation": (2, 1)}),
+    "depthwise": ((5, 20, 17, 30), (20, 1, 3, 3), {"num_groups": 20, "border_mode": 1}),
+    "uneven groups": ((4, 6, 12, 11), (21, 2, 3, 4), {"num_groups": 3, "border_mode": "full", "filter_dilation": (1, 2)}),
+    "one element, steps": ((3, 40, 15, 15), (30, 40, 1, 1), {"subsample": (3, 2)}),
+    "steps beyond the filter": ((3, 4, 23, 22), (11, 4, 2, 3), {"subsample": (4, 5), "border_mode": ((3, 0), (1, 6))}),
+    "line": ((3, 5, 500), (17, 5, 9), {"border_mode": ((8, 0),), "filter_dilation": (3,)}),
+    "solid": ((2, 3, 9, 10, 12), (10, 3, 3, 3, 3), {"border_mode": 1, "subsample": (1, 2, 1)}),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_large_shapes(dtype):
+    """The compiled loops against NumPy's products, which share no code with them."""
+    xs, outs, given = [], [], []
+    for sx, sw, arguments in LARGE.values() if dtype == "float32" else list(LARGE.values())[:4]:
+        a, b = (np.asarray(RNG.integers(-3, 4, s), dtype) for s in (sx, sw))
+        x, w = vs = variables(a, b)
+        y = AbstractConv(len(sx) - 2, **arguments)(x, w)
+        g = TensorType(dtype, (None,) * len(sx))()
+        shape = T.nnet.get_conv_output_shape(sx, sw, arguments.get("border_mode", "valid"), arguments.get("subsample", 1),
+                                             arguments.get("filter_dilation"))
+        xs += [*vs, g]
+        given += [a, b, np.asarray(RNG.integers(-2, 3, shape), dtype)]
+        outs += [y, *T.Lop(y, [x, w], g)]
+    f, h = symbolic.function(xs, outs), symbolic.function(xs, outs, mode="FAST_COMPILE")
+    for k, (p, q) in enumerate(zip(f(*given), h(*given), strict=True)):
+        assert p.shape == q.shape and p.dtype == dtype
+        np.testing.assert_array_equal(p, q, err_msg=f"{list(LARGE)[k // 3]}, {('result', 'images', 'filters')[k % 3]}")
+
+
+def test_infinities_stay_where_they_belong():
+    """An element that no window of a filter's element sees doesn't reach its gradient."""
+    a, b, g = RNG.normal(size=(2, 2, 6, 7)), RNG.normal(size=(3, 2, 3, 2)), RNG.normal(size=(2, 3, 4, 6))
+    a[0, 0, 0, 0], a[1, 1, 5, 3], a[1, 0, 5, 6], g[0, 1, 3, 5] = np.inf, np.nan, -np.inf, np.inf
+    x, w, u = variables(a, b, g)
+    y = T.nnet.conv2d(x, w)
+    outs = T.Lop(y, [x, w], u)
+    f, h = symbolic.function([x, w, u], outs), symbolic.function([x, w, u], outs, mode="FAST_COMPILE")
+    for p, q in zip(f(a, b, g), h(a, b, g), strict=True):
+        np.testing.assert_allclose(p, q, rtol=1e-12, atol=1e-12)
+        assert np.isfinite(p).any() and not np.isfinite(p).all()

@@ -214,3 +214,41 @@ def test_counting_contexts_against_a_slow_count(example):
 
     want = np.mean([-np.log2(probability(held[k - 2:k], held[k])) for k in range(2, 40)])
     assert np.isclose(char_rnn.context_bits(train, held, 3, 2), want)
+
+
+@pytest.mark.parametrize("seed", [0])
+def test_a_lenet_through_layers_learns_the_digits(example, capsys, seed, monkeypatch):
+    pytest.importorskip("sklearn")
+    monkeypatch.setattr(symbolic.config, "floatX", "float32")
+    accuracy = example("digits_lenet").main(["--seed", str(seed)])
+    assert accuracy >= 0.985
+    assert f"test accuracy {accuracy:.2%}" in capsys.readouterr().out
+
+
+def test_an_autoencoder_draws_digits(example, tmp_path, monkeypatch):
+    pytest.importorskip("sklearn")
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    monkeypatch.setattr(symbolic.config, "floatX", "float32")
+    assert example("digits_autoencoder").main(["--epochs", "10", "--out", str(tmp_path)]) < 0.04
+    for name, shape in [("digits_and_copies.png", (2 * 60, 16 * 60)), ("from_one_digit_to_another.png", (60, 16 * 60))]:
+        picture = pyplot.imread(tmp_path / name)
+        assert picture.shape[:2] == shape and picture[..., 0].std() > 0.1
+
+
+@pytest.mark.slow
+def test_a_residual_network_learns_the_digits(example, monkeypatch):
+    pytest.importorskip("sklearn")
+    monkeypatch.setattr(symbolic.config, "floatX", "float32")
+    assert example("digits_resnet").main([]) >= 0.98
+
+
+@pytest.mark.slow
+def test_a_character_model_through_layers(example, capsys, monkeypatch):
+    monkeypatch.setattr(symbolic.config, "floatX", "float32")
+    module = example("char_lstm")
+    bits = module.main(["--epochs", "15", "--units", "64"])
+    counts = np.unique(list(module.corpus()), return_counts=True)[1]
+    share = counts / counts.sum()
+    alone = -(share * np.log2(share)).sum()  # of a model that knows how frequent characters are
+    assert bits[-1] < 0.75 * alone and bits[-1] < bits[0] - 0.8
+    assert "the model goes on" in capsys.readouterr().out

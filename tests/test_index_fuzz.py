@@ -160,9 +160,10 @@ def graphs(draw, more=True):
     return a, x, pairs, want
 
 
-def test_random_indices():
+@pytest.mark.parametrize("seeds", [range(1500), pytest.param(range(1500, COUNT), marks=pytest.mark.slow)], ids=["some", "rest"])
+def test_random_indices(seeds):
     read = raised = written = 0
-    for seed in range(COUNT):
+    for seed in seeds:
         draw = Draw(seed)
         text = f"seed {seed}: shape {draw.shape}, key {draw.np_key}"
         try:
@@ -185,7 +186,8 @@ def test_random_indices():
             np.testing.assert_allclose(g, w, rtol=1e-12, atol=1e-12, err_msg=f"{text}: result {k}")
         read += 1
         written += len(pairs) > 2
-    assert read > 4000 and raised > 100 and written > 3000, (read, raised, written)
+    n = len(seeds)
+    assert read > 0.75 * n and raised > 0.01 * n and written > 0.55 * n, (read, raised, written)
 
 
 def test_random_indices_compiled():

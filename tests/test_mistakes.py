@@ -96,7 +96,7 @@ MISTAKES = {
         errors.IndexOutOfBounds, ["index 2 is out of bounds for axis 1 with extent 2", "Y (int32", "indices count from 0"]),
     "labels that are floats": (
         lambda: T.log(OUT)[T.arange(V.shape[0]), V], errors.DTypeError,
-        ["an index must be an integer, got V (float64", "T.cast("]),
+        ["an index must be an integer", "got V (float64", "T.cast("]),
     "labels of a wrong rank": (
         lambda: T.nnet.categorical_crossentropy(OUT, T.itensor3("t")), errors.RankError,
         ["expected targets of 2 (distributions) or 1 (classes)", "t (int32"]),

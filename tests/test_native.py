@@ -4,6 +4,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -235,3 +236,57 @@ def test_a_child_of_a_fork_computes():
     child.kill()
     assert not alive, "the child hangs"
     np.testing.assert_allclose(queue.get(), wanted, rtol=1e-12)
+
+
+def test_equal_loops_are_one_function_but_fail_at_their_own_lines(cache):
+    table, x, y, h = T.matrix("table"), T.lvector("x"), T.lvector("y"), T.vector("h")
+    first, _ = symbolic.scan(lambda i, h, table: T.tanh(table[i] + h), x, h, non_sequences=table)
+    second, _ = symbolic.scan(lambda k, h, table: T.tanh(table[k] + h), y, h, non_sequences=table)
+    f = symbolic.function([table, x, y, h], [first, second])
+    assert len(re.findall(r"^static int loop_\d+\(", f.source, re.MULTILINE)) == 1
+    rng = np.random.default_rng(0)
+    rows, start, (a, b) = rng.normal(size=(5, 3)), rng.normal(size=3), rng.integers(-5, 5, size=(2, 6))
+    wanted = []
+    for places in (a, b):
+        state = start
+        for k in places:
+            state = np.tanh(rows[k] + state)
+            wanted.append(state)
+    again = symbolic.function([table, x, y, h], [first, second])  # from the cache
+    for g in (f, again):
+        np.testing.assert_allclose(np.concatenate(g(rows, a, b, start)), wanted, rtol=1e-13)
+        with pytest.raises(IndexError, match=r"table\[i\]"):
+            g(rows, [0, 5], [1, 1], start)
+        with pytest.raises(IndexError, match=r"table\[k\]"):
+            g(rows, [0, 1], [1, -6], start)
+
+
+@pytest.mark.parametrize("cores", [2, 5])
+def test_loops_are_compiled_in_several_units(cache, monkeypatch, cores):
+    monkeypatch.setattr("symbolic.codegen.native.WORTH_A_UNIT", 300)
+    monkeypatch.setattr("symbolic.codegen.native.available_cores", lambda: cores)
+    x, w, n = T.matrix("x"), T.matrix("w"), T.lscalar("n")
+
+    def inner(h, w):
+        return symbolic.scan(lambda g, w: T.sin(T.dot(g, w)), outputs_info=h, non_sequences=w, n_steps=2)[0][-1]
+
+    outer, _ = symbolic.scan(lambda h, w: T.cos(inner(h, w)), outputs_info=x, non_sequences=w, n_steps=n)
+    other, _ = symbolic.scan(lambda h, w: T.tanh(T.dot(h, w)) * 2, outputs_info=x, non_sequences=w, n_steps=n)
+    arm = symbolic.ifelse(T.gt(n, 2), T.exp(outer[-1]), T.sqrt(T.sqr(other[-1])))
+    f = symbolic.function([x, w, n], [arm, other])
+    found = manifest(f)
+    assert 1 < len(found["libraries"]) <= cores
+    units = [cache.library_source(sha) for sha in found["libraries"]]
+    assert sum(len(re.findall(r"^int loop_\d+_\w+\(", u, re.MULTILINE)) for u in units) >= 3
+    assert not any(re.search(r"^int loop_\d+\(", u, re.MULTILINE) for u in units), "names are this program's own"
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=(6, 9)), rng.normal(size=(9, 9)) / 3
+    for steps in (1, 4):
+        h, g, gs = a, a, []
+        for _ in range(steps):
+            h, g = np.cos(np.sin(np.sin(h @ b) @ b)), np.tanh(g @ b) * 2
+            gs.append(g)
+        for again in (f, symbolic.function([x, w, n], [arm, other])):
+            got = again(a, b, steps)
+            np.testing.assert_allclose(got[0], np.exp(h) if steps > 2 else np.abs(g), rtol=1e-12)
+            np.testing.assert_allclose(got[1], gs, rtol=1e-12)

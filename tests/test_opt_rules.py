@@ -193,6 +193,7 @@ EXAMPLES = {
     "root_of_squares": [T.sqrt((M ** 2).sum(axis=1)), T.std(M), (abs(M) ** 3).sum() ** (1 / 3)],
     "softmax_of_exps": [
         e / s for e in [T.exp(M)] for s in (e.sum(axis=1, keepdims=True), e.sum(axis=0))],
+    "crossentropy_of_softmax": [T.nnet.categorical_crossentropy(T.nnet.softmax(M), constant(np.arange(4)))],
     "exp_of_logsoftmax": [T.exp(T.nnet.logsoftmax(M))],
     "variance": [(M ** 2).mean(axis=1) - M.mean(axis=1) ** 2, (M * M).mean() - T.sqr(M.mean())],
 }

@@ -8,7 +8,8 @@ import pytest
 
 import symbolic
 import symbolic.tensor as T
-from symbolic.codegen.compiler import build, find_compiler
+from symbolic.codegen.build import build
+from symbolic.codegen.compiler import find_compiler
 from symbolic.codegen.program import render_product
 
 #: beside the tiles of all instruction sets: 1 to 12 rows, 4 to 32 columns, 256 terms

@@ -7,8 +7,9 @@ from scipy import stats
 
 import symbolic
 import symbolic.tensor as T
-from symbolic import random
+from symbolic import errors, random
 from symbolic.batching import batched
+from symbolic.sandbox.rng_mrg import MRG_RandomStreams
 from symbolic.testing import verify_grad
 
 N = 20_000
@@ -318,3 +319,37 @@ def test_gradient_estimates_the_gradient_of_an_expectation():
     other = (random.exponential(k, (200_000,), s) ** 2).mean()
     gm, gs, ge = symbolic.function([m, s], [*symbolic.grad(cost, [m, s]), symbolic.grad(other, s)])(1.5, 0.7)
     np.testing.assert_allclose([gm, gs, ge], [3.0, 1.4, 2.8], rtol=0.03)
+
+
+def test_scales_and_bounds_out_of_range():
+    """Known when the graph is built they are an error, else the sample is nan; an empty interval is none."""
+    key, s = random.key(1), T.dscalar()
+    mrg = MRG_RandomStreams(3)
+    for make in (random.normal, random.lognormal):
+        with pytest.raises(errors.ParameterError, match="can't be negative"):
+            make(key, (3,), 0.0, -1.0)
+    for make in (lambda d: random.uniform(key, (3,), 2.0, 1.0, dtype=d), lambda d: mrg.uniform((3,), 2.0, 1.0, dtype=d)):
+        for dtype in ("float16", "float32", "float64"):
+            with pytest.raises(errors.ParameterError, match="high is below low"):
+                make(dtype)
+    with pytest.raises(errors.ParameterError, match="std can't be negative"):
+        mrg.normal((3,), std=-1.0)
+    outs = [random.normal(key, (3,), 1.0, s), random.uniform(key, (3,), 0.0, s), mrg.normal((3,), std=s),
+            mrg.uniform((3,), high=s)]
+    for mode in ("FAST_RUN", "FAST_COMPILE"):
+        f = symbolic.function([s], outs, mode=mode)
+        assert all(np.isnan(a).all() for a in f(-1.0))
+        assert all(np.isfinite(a).all() for a in f(2.0)) and all(np.isfinite(a).all() for a in f(0.0))
+
+
+def test_counts_beyond_the_largest_integer():
+    key = random.key(1)
+    dtypes = ("int8", "int32", "int64", "uint64")
+    outs = [f for d in dtypes for f in (random.geometric(key, (3,), 1e-300, dtype=d),
+                                        random.negative_binomial(key, (3,), 1e3, 1e-300, dtype=d))]
+    near = random.negative_binomial(key, (1000,), 4.0, 1e-16)
+    for mode in ("FAST_RUN", "FAST_COMPILE"):
+        *got, mean = symbolic.function([], [*outs, near], mode=mode)()
+        for k, a in enumerate(got):
+            assert a.dtype == dtypes[k // 2] and (a == np.iinfo(a.dtype).max).all()
+        assert 3.8e16 < mean.mean() < 4.2e16 and mean.min() > 0

@@ -35,7 +35,7 @@ def program(monkeypatch):
 
 def test_the_programs_know_nothing_of_this_package():
     programs = sorted(p.name for p in FOLDER.glob("*.py"))
-    assert len(programs) >= 9
+    assert len(programs) == 10
     for name in programs:
         text = (FOLDER / name).read_text()
         assert "import theano" in text and "import symbolic" not in text and "from symbolic" not in text
@@ -111,6 +111,21 @@ def test_vae(program, capsys):
 def test_dqn(program, capsys):
     found, best = program("dqn").main()
     assert (found.argmax(axis=1) == best.argmax(axis=1)).all() and np.abs(found - best).max() < 0.2
+
+
+def test_lenet(program, capsys):
+    pytest.importorskip("sklearn")
+    lenet = program("lenet")
+    costs, valid, test = lenet.evaluate_lenet5(n_epochs=6)
+    assert costs[-1] < 0.6 * costs[0] and valid < 0.15 and test < 0.15, "of ten classes"
+
+    theano, rng = sys.modules["theano"], np.random.RandomState(0)
+    x = theano.tensor.tensor4("x")
+    layer = lenet.LeNetConvPoolLayer(rng, x, (2, 3, 2, 2), (1, 3, 5, 5))
+    images, W = rng.randn(1, 3, 5, 5), layer.W.get_value()[:, :, ::-1, ::-1]
+    full = np.array([[[(images[0, :, i:i + 2, j:j + 2] * w).sum() for j in range(4)] for i in range(4)] for w in W])
+    pooled = full.reshape(2, 2, 2, 2, 2).max(axis=(2, 4))
+    np.testing.assert_allclose(theano.function([x], layer.output)(images)[0], np.tanh(pooled), rtol=1e-10)
 
 
 def test_random_numbers_of_the_shape_of_a_slice_make_a_short_program():

@@ -1,6 +1,18 @@
 """Layers, and what walks over them."""
 # ruff: noqa: F401  (re-exports)
 from lasagne_like.layers.base import Layer, MergeLayer
+from lasagne_like.layers.conv import (
+    BaseConvLayer,
+    Conv1DLayer,
+    Conv2DLayer,
+    Conv3DLayer,
+    Deconv2DLayer,
+    DilatedConv2DLayer,
+    TransposedConv2DLayer,
+    TransposedConv3DLayer,
+    conv_input_length,
+    conv_output_length,
+)
 from lasagne_like.layers.dense import DenseLayer, NINLayer
 from lasagne_like.layers.embedding import EmbeddingLayer
 from lasagne_like.layers.helper import (
@@ -13,6 +25,7 @@ from lasagne_like.layers.helper import (
     set_all_param_values,
 )
 from lasagne_like.layers.input import InputLayer
+from lasagne_like.layers.local import LocallyConnected2DLayer
 from lasagne_like.layers.merge import (
     ConcatLayer,
     ElemwiseMergeLayer,
@@ -36,6 +49,22 @@ from lasagne_like.layers.normalization import (
     batch_norm,
     instance_norm,
     layer_norm,
+)
+from lasagne_like.layers.pool import (
+    FeaturePoolLayer,
+    FeatureWTALayer,
+    GlobalPoolLayer,
+    MaxPool1DLayer,
+    MaxPool2DLayer,
+    MaxPool3DLayer,
+    Pool1DLayer,
+    Pool2DLayer,
+    Pool3DLayer,
+    SpatialPyramidPoolingLayer,
+    Upscale1DLayer,
+    Upscale2DLayer,
+    Upscale3DLayer,
+    pool_output_length,
 )
 from lasagne_like.layers.recurrent import CustomRecurrentLayer, Gate, GRULayer, LSTMLayer, RecurrentLayer
 from lasagne_like.layers.shape import (
@@ -61,3 +90,4 @@ from lasagne_like.layers.special import (
     rrelu,
     standardize,
 )
+from lasagne_like.layers.transform import TPSTransformerLayer, TransformerLayer

@@ -3,13 +3,14 @@
     <cache_dir>/v1/libraries/<sha>.so  .c  .json    machine code, its source, how it was made
                    kernels/<sha>                    names the library exporting k_<16 digits>
                    functions/<key>.json  .hits      manifest of a function; one byte for each use
+                   requests/<key>.json              names the function that a graph, as its user wrote it, was compiled to
                    tmp/                             files being written, swept when old
                    quarantine/                      what `verify` found damaged
 
 There is no lock. Every file is written under ``tmp`` and renamed, so a reader sees all of it or
 nothing, whatever is killed whenever; two writers of one name write the same content, and the last
 wins. A name is written only after everything it refers to: ``.so`` before its ``.json``, libraries
-before kernels and functions. What is missing or damaged is a miss, and is written anew.
+before kernels and functions, functions before requests. What is missing or damaged is a miss, and is written anew.
 """
 from __future__ import annotations
 
@@ -103,6 +104,7 @@ class Cache:
         self._libraries = f"{self.path}/libraries/"
         self._kernels = f"{self.path}/kernels/"
         self._functions = f"{self.path}/functions/"
+        self._requests = f"{self.path}/requests/"
 
     # ---- functions ----
 
@@ -142,6 +144,24 @@ class Cache:
                                  "hint: call store_library first")
         self._write(f"{self._functions}{key}.json", seal({"created": time.time(), **manifest}))
         self._prune_hourly(key)
+
+    def request(self, key: str) -> dict[str, Any] | None:
+        """Return what was stored for a graph as its user wrote it; None if there is nothing."""
+        found = read_sealed(f"{self._requests}{_named(key)}.json")
+        return None if found is None or found.get("key") != key else found
+
+    def store_request(self, found: Mapping[str, Any]) -> None:
+        """Store under ``found["key"]`` which function, ``found["function"]``, a graph as written was compiled to.
+
+        Raises
+        ------
+        CacheError
+            If that function isn't in the cache.
+        """
+        key, function = _named(found["key"]), _named(found["function"])
+        if not os.path.exists(f"{self._functions}{function}.json"):
+            raise CacheError(f"request {key}: its function {function} isn't in the cache\nhint: call store_function first")
+        self._write(f"{self._requests}{key}.json", seal(found))
 
     def functions(self) -> list[Entry]:
         """Return all functions, most recently used first; damaged ones are left out."""
@@ -236,7 +256,7 @@ class Cache:
         return sum(size_of(self._functions + key + suffix) for suffix in (".json", ".hits"))
 
     def _content_size(self) -> int:
-        return sum(map(size_of, (f for folder in (self._libraries, self._kernels, self._functions)
+        return sum(map(size_of, (f for folder in (self._libraries, self._kernels, self._functions, self._requests)
                                for f in listed(folder))))
 
     # ---- looking after ----
@@ -249,6 +269,7 @@ class Cache:
             "functions": len(entries),
             "libraries": len(listed(self._libraries, ".so")),
             "kernels": len(listed(self._kernels)),
+            "requests": len(listed(self._requests, ".json")),
             "bytes": self.size(),
             "max_bytes": config.cache_max_size,
             "hits": sum(e.hits for e in entries),
@@ -281,6 +302,7 @@ class Cache:
                     if file.stem == path.stem:  # a library goes with its source and description
                         self._set_aside(file)
             self._drop_dangling_kernels()
+            self._drop_dangling_requests()
         return found
 
     def _set_aside(self, file: Path) -> None:
@@ -317,6 +339,10 @@ class Cache:
             lost = [s for s in _libraries(manifest) if s in bad or self.library(s) is None]
             if lost:
                 yield Damage(path, f"its library {lost[0]} is missing or damaged")
+        for path in listed(self._requests, ".json"):
+            found = read_sealed(str(path))
+            if found is None or found.get("key") != path.stem or not isinstance(found.get("function"), str):
+                yield Damage(path, "is truncated or changed")
 
     def prune(self, max_size: int | None = None, older_than: float | None = None,
               spare: str = "") -> Pruned:
@@ -359,6 +385,7 @@ class Cache:
         for sha in dropped:
             remove(self._libraries + sha, *_SUFFIXES)
         self._drop_dangling_kernels()
+        self._drop_dangling_requests()
         return Pruned(removed, len(dropped), max(0, before - self.size()))
 
     def clear(self) -> None:
@@ -380,6 +407,12 @@ class Cache:
         for path in listed(self._kernels):
             library = self._kernel_library(path.name)  # not `kernel`: any name may lie here, .DS_Store for one
             if library is None or not os.path.exists(f"{self._libraries}{library}.json"):
+                path.unlink(True)
+
+    def _drop_dangling_requests(self) -> None:
+        for path in listed(self._requests, ".json"):
+            found = read_sealed(str(path))
+            if found is not None and not os.path.exists(f"{self._functions}{found.get('function')}.json"):
                 path.unlink(True)
 
     def _prune_hourly(self, spare: str) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from symbolic import errors
 from symbolic.codegen.program import Program
 from symbolic.codegen.python_step import PythonStep
+from symbolic.codegen.timed import Timed
 from symbolic.codegen.writer import Failure
 from symbolic.fgraph import FunctionGraph
 from symbolic.graph import Apply, Constant
@@ -41,6 +42,10 @@ class Loaded:
         For each update, whether the new value is written over the old one.
     python : tuple of PythonStep
         What the program calls Python for.
+    places : tuple of (int or None), or None
+        Where failures lie in the rewritten graph, for a program that was found without one: their nodes are None.
+    timed : tuple of Timed
+        The steps whose times are in the last constant, of a program that times them.
     """
 
     address: int
@@ -49,6 +54,8 @@ class Loaded:
     inplace: tuple[bool, ...]
     manifest: dict[str, Any]
     python: tuple[PythonStep, ...] = ()
+    places: tuple[int | None, ...] | None = None
+    timed: tuple[Timed, ...] = ()
 
 
 def pack(program: Program, graph: FunctionGraph) -> dict[str, Any]:
@@ -70,11 +77,33 @@ def unpack(manifest: dict[str, Any], graph: FunctionGraph, address: int) -> Load
     """Return the program of a manifest over the captured graph that it was stored for."""
     known, nodes = _constants(graph), nested_nodes(graph)
     constants = tuple(_unpack_constant(c, known) for c in manifest["constants"])
-    failures = [Failure(f["message"], getattr(errors, f["error"]), None if f["node"] is None else nodes[f["node"]],
-                        f["details"], tuple(tuple(b) for b in f["broadcast"]), f["input"])
-                for f in manifest["failures"]]
+    failures = [_failure(f, None if f["node"] is None else nodes[f["node"]]) for f in manifest["failures"]]
     python = tuple(PythonStep(nodes[k]) for k in manifest["python"])
     return Loaded(address, constants, failures, tuple(manifest["inplace"]), manifest, python)
+
+
+def pack_constants(constants: Sequence[np.ndarray], known: Sequence[Constant]) -> list[Any]:
+    """Return a program's constants: those that the user's graph has by position, where `known` lists them; else as text.
+
+    Raises
+    ------
+    Unstorable
+        If one is of neither kind and large.
+    """
+    table = {(c.data.dtype.str, c.data.shape, c.data.tobytes()): k for k, c in enumerate(known)}
+    places = {id(c): table[key] for c in constants if (key := (c.dtype.str, c.shape, c.tobytes())) in table}
+    return [_pack_constant(c, places) for c in constants]
+
+
+def unpack_without_graph(manifest: dict[str, Any], constants: Sequence[Any], known: Sequence[Constant], address: int) -> Loaded:
+    """Return the program of a manifest; its graph isn't there, so its failures have places instead of nodes."""
+    return Loaded(address, tuple(_unpack_constant(c, known) for c in constants), [_failure(f) for f in manifest["failures"]],
+                  tuple(manifest["inplace"]), manifest, (), tuple(f["node"] for f in manifest["failures"]))
+
+
+def _failure(f: dict[str, Any], node: Apply | None = None) -> Failure:
+    return Failure(f["message"], getattr(errors, f["error"]), node, f["details"], tuple(tuple(b) for b in f["broadcast"]),
+                   f["input"])
 
 
 def _constants(graph: FunctionGraph) -> list[Constant]:

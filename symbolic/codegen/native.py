@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -83,7 +84,8 @@ def code_version() -> str:
     return digest.hexdigest()
 
 
-def native(graph: FunctionGraph, updated: Sequence[int], title: str, loc: SourceLoc | None, compiler: Compiler) -> Loaded:
+def native(graph: FunctionGraph, updated: Sequence[int], title: str, loc: SourceLoc | None, compiler: Compiler,
+           profile: bool = False) -> Loaded:
     """Return a captured graph as machine code.
 
     Parameters
@@ -96,6 +98,8 @@ def native(graph: FunctionGraph, updated: Sequence[int], title: str, loc: Source
     loc : SourceLoc or None
         Where the user asked for the function.
     compiler : Compiler
+    profile : bool
+        Whether it times its steps. Such a program isn't kept as a function, its kernels are.
 
     Raises
     ------
@@ -108,13 +112,13 @@ def native(graph: FunctionGraph, updated: Sequence[int], title: str, loc: Source
     entry(compiler)
     key = function_key(graph, updated, compiler)
     store = _cache()
-    if store is not None and config.dump is None and _findable(graph):
+    if store is not None and config.dump is None and _findable(graph) and not profile:
         manifest = store.function(key)
-        address = None if manifest is None else _link(store, manifest["units"])
+        address = None if manifest is None else link(store, manifest["units"])
         if manifest is not None and address is not None:
             return unpack(manifest, graph, address)
     with waiting(compiler, None if store is None else store.path / "tmp") as first:
-        return _compile(graph, updated, title, loc, compiler, store, key, started, first)
+        return _compile(graph, updated, title, loc, compiler, store, key, started, first, profile)
 
 
 def function_key(graph: FunctionGraph, updated: Sequence[int], compiler: Compiler) -> str:
@@ -136,7 +140,7 @@ def _cache() -> Cache | None:
         return None
 
 
-def _link(store: Cache, units: Sequence[Sequence[str]]) -> int | None:
+def link(store: Cache, units: Sequence[Sequence[str]]) -> int | None:
     """Load libraries in order and return the address in the last one; None if one is missing."""
     address = None
     for sha, symbol in units:
@@ -168,7 +172,7 @@ def load(path: str, symbol: str, shared: bool) -> int:
 
 
 def _compile(graph: FunctionGraph, updated: Sequence[int], title: str, loc: SourceLoc | None, compiler: Compiler,
-             store: Cache | None, key: str, started: float, first: Waiting | None) -> Loaded:
+             store: Cache | None, key: str, started: float, first: Waiting | None, profile: bool) -> Loaded:
     stages: dict[str, float] = {"capture": 0.0}
     last = started
 
@@ -184,16 +188,16 @@ def _compile(graph: FunctionGraph, updated: Sequence[int], title: str, loc: Sour
     fusion = Fusion(lowering, extents.guards)
     done("fuse")
     program = write(lowering, fusion, extents.guards, title, updated, compiler.openmp and config.openmp,
-                    compiler.identity())
+                    compiler.identity(), profile)
     done("render")
     if config.dump is not None:
         dump(config.dump, title, {"graph.txt": graph_text(graph), "plan.txt": plan_text(fusion), "c": program.source()})
     if store is None:
         return _compile_privately(program, compiler)
-    if not _findable(graph):  # its name says too little, but its text says what the compiler would give
+    if not _findable(graph) and not profile:  # its name says too little, but its text says what the compiler would give
         key = sha256(f"{compiler.identity()}\0{program.source()}".encode()).hexdigest()[:32]
         manifest = store.function(key) if config.dump is None else None
-        address = None if manifest is None else _link(store, manifest["units"])
+        address = None if manifest is None else link(store, manifest["units"])
         if manifest is not None and address is not None:
             return _loaded(program, address, manifest)
     units, address = _build(program, compiler, store, first)
@@ -203,8 +207,10 @@ def _compile(graph: FunctionGraph, updated: Sequence[int], title: str, loc: Sour
                 "stages": [(name, 1e3 * s) for name, s in stages.items()], "seconds": time.perf_counter() - started,
                 "flags": flags(compiler),
                 "compiler": compiler.version, "cpu": compiler.cpu, "graph": graph_text(graph), "plan": plan_text(fusion)}
-    if len(units) > 1:
+    if len(units) > 1 or profile:
         manifest["source"] = program.source()
+    if profile:
+        return _loaded(program, address, manifest)
     try:
         manifest |= pack(program, graph)
         store.store_function(manifest)
@@ -218,19 +224,19 @@ def _build(program: Program, compiler: Compiler, store: Cache, first: Waiting | 
     known = {k.name: found for k in program.kernels if (found := store.kernel(k.name[2:]))}
     for reuse in (True, False):
         missing = [k for k in program.kernels if not reuse or k.name not in known]
-        units = _units(missing, program.size())
-        sources = [program.source(kernels, run=n == 0) for n, kernels in enumerate(units)]
+        units = _units(program, missing)
+        sources = _sources(program, units, compiler.identity())
         names = [sha256((compiler.identity() + s).encode()).hexdigest()[:32] for s in sources]
         began = time.perf_counter()
         paths = build(compiler, sources, names, store.path / "tmp", first if reuse else None)
         seconds = time.perf_counter() - began
         meta = {"flags": flags(compiler), "compiler": compiler.version, "cpu": compiler.cpu, "seconds": seconds}
-        for name, source, path, kernels in zip(names, sources, paths, units, strict=True):
-            store.store_library(name, path, source, meta | {"kernels": [k.name[2:] for k in kernels]})
-        store.store_kernels({k.name[2:]: name for name, kernels in zip(names, units, strict=True) for k in kernels})
+        for name, source, path, unit in zip(names, sources, paths, units, strict=True):
+            store.store_library(name, path, source, meta | {"kernels": [k.name[2:] for k in unit.kernels]})
+        store.store_kernels({k.name[2:]: name for name, unit in zip(names, units, strict=True) for k in unit.kernels})
         old = [] if not reuse else sorted({(sha, _symbol(store, sha)) for sha in known.values()} )
-        loads = [*map(list, old), *([n, "symbolic_unit"] for n in names[1:]), [names[0], "symbolic_run"]]
-        address = _link(store, loads)
+        loads = [*map(list, old), *([n, "symbolic_unit"] for n in names[:0:-1]), [names[0], "symbolic_run"]]
+        address = link(store, loads)
         if address is not None:
             return loads, address
     raise CacheError("a library that was just written to the cache can't be loaded\n"
@@ -243,18 +249,52 @@ def _symbol(store: Cache, sha: str) -> str:
     return "symbolic_run" if "int symbolic_run(" in source else "symbolic_unit"
 
 
-def _units(kernels: Sequence[KernelText], own: int) -> list[list[KernelText]]:
-    """Share kernels among compiler processes, the longest first; the first unit also gets the program, of size `own`."""
-    size = sum(len(k.text) for k in kernels) + own
-    count = max(1, min(available_cores(), size // WORTH_A_UNIT, len(kernels) + 1))
-    units: list[list[KernelText]] = [[] for _ in range(count)]
-    sizes = [own, *[0] * (count - 1)]
-    for k in sorted(kernels, key=lambda k: -len(k.text)):
-        smallest = sizes.index(min(sizes))
-        units[smallest].append(k)
-        sizes[smallest] += len(k.text)
+@dataclass
+class _UnitOf:
+    """What one compiler process gets, the first one also the program itself; how much there is to read for it."""
+
+    size: int = 0
+    kernels: list[KernelText] = field(default_factory=list)
+    loops: list[int] = field(default_factory=list)
+
+
+def _units(program: Program, kernels: Sequence[KernelText]) -> list[_UnitOf]:
+    """Share kernels and loops among compiler processes, the longest first.
+
+    Units are loaded from the last to the first, and each may call only what is there already: so what loops call is in
+    the last one.
+    """
+    movable = program.movable()
+    total = program.size() + sum(len(k.text) for k in kernels) + sum(len(text) for _, text in movable)
+    count = max(1, min(available_cores(), total // WORTH_A_UNIT, len(kernels) + len(movable)))
+    units = [_UnitOf() for _ in range(count)]
+    units[0].size = program.size()
+    text = "".join(text for _, text in movable)
+    called = [k for k in kernels if k.name in text]
+    units[-1].kernels += called
+    units[-1].size += sum(len(k.text) for k in called)
+    for places, text in movable:
+        unit = min(units, key=lambda u: u.size)
+        unit.loops += places
+        unit.size += len(text)
+    for k in sorted((k for k in kernels if k not in called), key=lambda k: -len(k.text)):
+        unit = min(units, key=lambda u: u.size)
+        unit.kernels.append(k)
+        unit.size += len(k.text)
     order = {k.name: n for n, k in enumerate(kernels)}
-    return [sorted(u, key=lambda k: order[k.name]) for u in units if u or u is units[0]]
+    for unit in units:
+        unit.kernels.sort(key=lambda k: order[k.name])
+        unit.loops.sort()
+    return [u for u in units if u is units[0] or u.kernels or u.loops]
+
+
+def _sources(program: Program, units: Sequence[_UnitOf], identity: str) -> list[str]:
+    """Return the text of each unit."""
+    if not any(u.loops for u in units[1:]):
+        return [program.source(u.kernels, n == 0) for n, u in enumerate(units)]
+    text = "\n".join((identity, *(k.text for k in program.steps), *program.loops, *program.body))
+    suffix = "_" + sha256(text.encode()).hexdigest()[:16]
+    return [program.source(u.kernels, n == 0, u.loops, suffix) for n, u in enumerate(units)]
 
 
 def _compile_privately(program: Program, compiler: Compiler) -> Loaded:
@@ -270,7 +310,8 @@ def _compile_privately(program: Program, compiler: Compiler) -> Loaded:
 
 def _loaded(program: Program, address: int, manifest: dict[str, Any]) -> Loaded:
     return Loaded(address, tuple(program.constants), program.failures, program.inplace, manifest,
-                  tuple(PythonStep(n) for n in program.python))
+                  tuple(PythonStep(n) for n in program.python),
+                  timed=tuple(program.timed))
 
 
 def program_text(loaded: Loaded) -> str:

@@ -32,7 +32,7 @@ def needs_math(text: str) -> bool:
     text = re.sub(r"/\*.*?\*/", "", text)
     called = set(re.findall(r"(?<![>\w])([a-z][a-z0-9_]*)\(", text)) - _OURS
     helped = re.search(rf"NAN|INFINITY|sym_(mod|floordiv|{'|'.join(_VECTOR)})f?\(", text)
-    return helped is not None or any(not name.startswith(("k_", "sym_", "mem", "loop_")) for name in called)
+    return helped is not None or any(not name.startswith(("k_", "sym_", "mem", "loop_", "arm_")) for name in called)
 
 
 def prelude(text: str) -> str:

@@ -14,6 +14,7 @@ from symbolic.codegen.fuse import Fusion
 from symbolic.codegen.lower import Lowering
 from symbolic.codegen.prelude import prelude
 from symbolic.codegen.step import write_arm, write_loop
+from symbolic.codegen.timed import Timed, TimedWriter
 from symbolic.codegen.writer import Failure, Unit, Writer
 from symbolic.config import config
 from symbolic.graph import Apply
@@ -23,6 +24,8 @@ from symbolic.template import Template
 _TEMPLATES = Path(__file__).parent / "templates"
 #: Lines of ``symbolic_run`` from which a compiler shouldn't optimise it: nothing to gain, and gcc's time grows faster.
 LONG = 400
+#: Characters of a loop's kernel from which it isn't compiled twice, for loops in two units.
+_SHARED = 500
 
 
 @cache
@@ -78,27 +81,78 @@ class Program:
     loops: list[str] = field(default_factory=list)
     openmp: bool = True
     python: list[Apply] = field(default_factory=list)
+    timed: list[Timed] = field(default_factory=list)
+
+    def movable(self) -> list[tuple[list[int], str]]:
+        """Return which functions of loops another unit may hold, with all that a compiler has to read for them; longest first.
+
+        What a function calls stays with it, and so do functions that call the same kernels: each unit would compile those.
+        Templates of ops aren't moved: what they are made of has no name of its own.
+        """
+        if not all(_LOOP.search(text) for text in self.loops):
+            return []
+        shared = {k.name: k.text for k in self.steps if len(k.text) > _SHARED}
+        number = {_LOOP.search(text)[2]: k for k, text in enumerate(self.loops)}  # type: ignore[index]
+        groups: list[tuple[set[int], set[str]]] = []
+        for k, text in enumerate(self.loops):  # what a function calls stands before it
+            called = set(re.findall(r"\b\w+(?=\()", text))
+            places, kernels = {k, *(number[name] for name in called & number.keys())}, called & shared.keys()
+            for group in [g for g in groups if g[0] & places or g[1] & kernels]:
+                groups.remove(group)
+                places, kernels = places | group[0], kernels | group[1]
+            groups.append((places, kernels))
+        found = [(sorted(places), "".join([*(self.loops[k] for k in sorted(places)), *(shared[k] for k in sorted(kernels))]))
+                 for places, kernels in groups]
+        return sorted(found, key=lambda t: -len(t[1]))
 
     def size(self) -> int:
-        """Return the length of what a compiler has to optimise besides kernels: of loops, and of all if it is short."""
-        lines = self.body if len(self.body) <= LONG else []
-        return sum(len(text) for text in (*(k.text for k in self.steps), *self.loops, *lines))
+        """Return the length of what a compiler has to read beside kernels and loops; less, if it needn't optimise it."""
+        return len("".join(self.body)) // (1 if len(self.body) <= LONG else 5)
 
-    def source(self, kernels: Sequence[KernelText] | None = None, run: bool = True) -> str:
-        """Return a translation unit: the prelude, `kernels` (default all) and, with `run`, ``symbolic_run``."""
+    def source(self, kernels: Sequence[KernelText] | None = None, run: bool = True, loops: Sequence[int] | None = None,
+               suffix: str = "") -> str:
+        """Return a translation unit.
+
+        Parameters
+        ----------
+        kernels : sequence of KernelText, optional
+            All by default.
+        run : bool
+            Whether to end with ``symbolic_run``.
+        loops : sequence of int, optional
+            The functions of loops, where other units hold the others; by default all, if ``symbolic_run`` is there.
+        suffix : str
+            What tells the names of loops that units share from those of other programs.
+        """
         here = self.kernels if kernels is None else list(kernels)
         known = {k.name for k in here}
-        elsewhere = [k.prototype for k in self.kernels if run and k.name not in known]
-        own = [*(k.text for k in self.steps), *self.loops, *self.body] if run else []
-        text = "\n".join([*elsewhere, *(k.text for k in here), *own])
+        places = range(len(self.loops) if run else 0) if loops is None else loops
+        texts, body = [self.loops[k] for k in places], self.body if run else []
+        elsewhere = [k.prototype for k in self.kernels if (run or texts) and k.name not in known]
+        if loops is not None:
+            if run:
+                others = (_LOOP.search(text) for k, text in enumerate(self.loops) if k not in places)
+                elsewhere += [_renamed(f"int {m[2]}{m[3]};", suffix) for m in others if m is not None]
+            texts = [_renamed(_LOOP.sub(r"\1int \2\3", text, count=1), suffix) for text in texts]
+            body = [_renamed(line, suffix) for line in body]
+        steps = self.steps if texts else []
+        text = "\n".join([*elsewhere, *(k.text for k in here), *(k.text for k in steps), *texts, *body])
         return _template("program.c.j2").render(
-            title=self.title.replace("*/", "* /"), prelude=prelude(text), kernels=here, elsewhere=elsewhere,
-            body=self.body if run else None, steps=self.steps, loops=self.loops, long=len(self.body) > LONG,
-            multiplies="multiply(" in text, packs="worth_packing(" in text, openmp=self.openmp, threshold=config.openmp_threshold)
+            title=self.title.replace("*/", "* /"), prelude=prelude(text), kernels=here, elsewhere=elsewhere, run=run,
+            body=body, steps=steps, loops=texts, long=len(body) > LONG, multiplies="multiply(" in text,
+            packs="worth_packing(" in text, openmp=self.openmp, threshold=config.openmp_threshold)
+
+
+#: the head of a loop's function: what is before it, its name, its parameters
+_LOOP = re.compile(r"^(.*?\n)static int ((?:loop|arm)_\d+)(\([^{]*?\))(?=\n\{)", re.DOTALL)
+
+
+def _renamed(text: str, suffix: str) -> str:
+    return re.sub(r"\b((?:loop|arm)_\d+)(?=\()", rf"\1{suffix}", text)
 
 
 def write(lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], title: str, updated: Sequence[int] = (),
-          openmp: bool = True, identity: str = "") -> Program:
+          openmp: bool = True, identity: str = "", profile: bool = False) -> Program:
     """Return the program of a fused graph.
 
     Parameters
@@ -109,15 +163,17 @@ def write(lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], title: st
         Whether loops may be shared among threads.
     identity : str
         Of the compiler and its options; part of the kernels' names.
+    profile : bool
+        Whether the program times its steps.
     """
     unit = Unit(openmp, identity, write_loop, write_arm, render_template, partial(render_product, openmp=openmp))
-    w = Writer(lowering, fusion, guards, updated, unit)
+    w = (TimedWriter if profile else Writer)(lowering, fusion, guards, updated, unit)
     kernels = [KernelText(name, _prototype(text).replace("KERNEL", name), text.replace("KERNEL", name),
                           tuple(dict.fromkeys(notes))) for text, (name, notes) in unit.texts.items()]
     steps = [KernelText(name, "", text.replace("void KERNEL(", f"static inline void {name}(").replace("KERNEL", name),
                         tuple(dict.fromkeys(notes))) for text, (name, notes) in unit.inner.items()]
     return Program(title, kernels, w.lines, unit.constants, unit.failures, w.plan.inplace, steps, unit.loops, openmp,
-                   unit.python)
+                   unit.python, w.timed if isinstance(w, TimedWriter) else [])
 
 
 def _prototype(text: str) -> str:

@@ -33,7 +33,7 @@ class Failure:
     node: Any
     details: int
     broadcast: tuple[tuple[int, int], ...] = ()
-    input: int = -1
+    input: int | None = -1
 
 
 @dataclass

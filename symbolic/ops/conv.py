@@ -17,13 +17,14 @@ from symbolic.batching import Batch
 from symbolic.graph import Apply, Constant, Op, Variable, as_tensor_variable
 from symbolic.ops.conv_batches import known_extent, merged, one, sizes, split, taken_out
 from symbolic.ops.conv_geometry import Windows, axes, border_of, reduce_axes, window_integers
-from symbolic.ops.conv_numpy import Walk, told, working
+from symbolic.ops.conv_numpy import Walk, working
 from symbolic.ops.elementwise import match_dtype
 from symbolic.ops.extents import as_extents, extents, specify_shape
 from symbolic.ops.functions import conj
 from symbolic.ops.region import extent_of
 from symbolic.scalar import Check, Expr, IndexLambda, axis, binary, cast, const, load, reduce_axis, select
-from symbolic.types import TensorType, is_complex, is_discrete, promote
+from symbolic.template import Template
+from symbolic.types import FLOATS, TensorType, is_complex, is_discrete, promote
 
 
 class BaseAbstractConv(Op):
@@ -45,7 +46,7 @@ class BaseAbstractConv(Op):
     unshared : bool
         Whether each position has filters of its own, on axes behind the number of the filter.
     known : tuple, optional
-        For gradients: the extents of the result along its last axes, None where a scalar input tells.
+        For gradients: what is known of the extents of the result along its last axes, which scalar inputs tell.
     """
 
     __props__ = ("convdim", "border_mode", "subsample", "filter_flip", "filter_dilation", "num_groups", "unshared", "known")
@@ -82,9 +83,8 @@ class BaseAbstractConv(Op):
         return Windows(tuple(image), tuple(filter), self.border_mode, self.subsample, self.filter_dilation, self.filter_flip)
 
     def _asked(self) -> tuple[Expr, ...]:
-        """Return the extents that known ones and scalar inputs tell."""
-        inputs = iter(range(self.operands, self.operands + self.convdim))
-        return tuple(load(next(inputs), (), "int64") if n is None else const(n, "int64") for n in self.known)
+        """Return the extents that a gradient's scalar inputs tell."""
+        return tuple(load(self.operands + a, (), "int64") if n is None else const(n, "int64") for a, n in enumerate(self.known))
 
     def _image(self, k: int, t: TensorType) -> tuple[Expr, ...]:
         return tuple(extent_of(k, t, 2 + a) for a in range(self.convdim))
@@ -151,16 +151,24 @@ class BaseAbstractConv(Op):
         """Apply a gradient, whose extents `shape` gives, as one vector or as scalars."""
         given = [as_extents(s, self.name, self.convdim) for s in shape]
         entries = [e for part in given for e in part]
-        if self.known and len(entries) == self.known.count(None):
-            return Op.make_node(self, a, b, *entries)
-        if shape and len(entries) != self.convdim:
-            raise errors.ShapeError(f"{self.name}: expected the result's last {self.convdim} extents, got {len(entries)}")
-        if not shape:
-            raise errors.ShapeError(f"{self.name}: the result's last {self.convdim} extents must be given: several shapes "
-                                    "have the same windows")
-        known = [int(e.data) if isinstance(e, Constant) else None for e in entries]
-        op = self.like(type(self), known=known)
-        return Op.make_node(op, a, b, *(e for e, n in zip(entries, known, strict=True) if n is None))
+        if len(entries) != self.convdim:
+            raise errors.ShapeError(
+                f"{self.name}: the result's last {self.convdim} extents must be given, got {len(entries)} of them: several "
+                "shapes have the same windows")
+        known = self.known or [int(e.data) if isinstance(e, Constant) else None for e in entries]
+        return Op.make_node(self.like(type(self), known=known), a, b, *entries)
+
+    def _template(self, kind: str, types: Sequence[TensorType]) -> Template | None:
+        """Return the C of an op for floats of one dtype."""
+        dtype = types[0].dtype
+        if self.unshared or dtype not in FLOATS or types[1].dtype != dtype:
+            return None
+        geometry = (("n", self.convdim), ("dtype", dtype), ("border", self.border_mode), ("stride", self.subsample),
+                    ("dilation", self.filter_dilation), ("flip", self.filter_flip))
+        if kind == "filters":  # how many groups there are is seen from the operands
+            return Template("conv", (("kind", kind), *geometry))
+        name = "conv" if kind == "channels" else "conv_weights"
+        return Template(name, (("kind", kind), *geometry, ("groups", self.num_groups)))
 
     def _product(self, x: Expr, y: Expr, dtype: str) -> Expr:
         work = "float32" if dtype == "float16" else dtype  # float16 is for storage
@@ -222,6 +230,9 @@ class AbstractConv(BaseAbstractConv):
         filter = load(1, (k, *(outputs if self.unshared else ()), c, *taps), w.dtype)
         body = self._product(_zero_unless(inside, image), filter, promote(x.dtype, w.dtype))
         return IndexLambda(body, (channels, *windows.filter))
+
+    def template(self, *types: TensorType) -> Template | None:
+        return self._template("filters", types)
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         x, w = working(arrays[:2])
@@ -296,9 +307,12 @@ class AbstractConv_gradInputs(BaseAbstractConv):
         term = self._product(filter, _zero_unless(inside, load(1, (axis(0), k, *at), y.dtype)), promote(w.dtype, y.dtype))
         return IndexLambda(_zero_unless(steps, term), (filters, *windows.filter))
 
+    def template(self, *types: TensorType) -> Template | None:
+        return self._template("channels", types)
+
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         w, y = working(arrays[:2])
-        shape = (y.shape[0], w.shape[-self.convdim - 1] * self.num_groups, *told(self, arrays))
+        shape = (y.shape[0], w.shape[-self.convdim - 1] * self.num_groups, *map(int, arrays[2:]))
         it = Walk(self, shape, w.shape)
         y = y.reshape(y.shape[0], it.groups, it.filters, prod(it.outputs))
         padded = it.padded(np.zeros(shape, y.dtype))
@@ -373,9 +387,12 @@ class AbstractConv_gradWeights(BaseAbstractConv):
         reduced = () if self.unshared else tuple(extent_of(1, y, 2 + a) for a in range(n))
         return IndexLambda(body, (extent_of(0, x, 0), *reduced))
 
+    def template(self, *types: TensorType) -> Template | None:
+        return self._template("weights", types)
+
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         x, y = working(arrays[:2])
-        filter = told(self, arrays)
+        filter = tuple(map(int, arrays[2:]))
         positions = y.shape[2:] if self.unshared else ()
         shape = (y.shape[1], *positions, x.shape[1] // self.num_groups, *filter)
         it = Walk(self, x.shape, shape)

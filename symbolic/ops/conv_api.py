@@ -27,11 +27,11 @@ def _op(kind: type, n: int, images: Any = None, filters: Any = None, **given: An
     op = BaseAbstractConv.__new__(AbstractConv)
     BaseAbstractConv.__init__(op, n, **given)
     made = op.like(kind)
-    made.imshp, made.kshp = _shape(images, n + 2, "input_shape"), _shape(filters, made.filter_ndim, "filter_shape")
+    made.imshp, made.kshp = shape_given(images, n + 2, "input_shape"), shape_given(filters, made.filter_ndim, "filter_shape")
     return made
 
 
-def _shape(given: Any, ndim: int, what: str) -> tuple | None:
+def shape_given(given: Any, ndim: int, what: str) -> tuple | None:
     """Return a shape given by the user: integers, constants, scalar variables, and None for what isn't known."""
     if given is None:
         return None
@@ -46,7 +46,7 @@ def _shape(given: Any, ndim: int, what: str) -> tuple | None:
 
 def _last(shape: Any, ndim: int, n: int, what: str) -> tuple[tuple, list[Any]]:
     """Return a whole shape, and its last `n` extents, which must be given."""
-    whole = _shape(shape, ndim, what)
+    whole = shape_given(shape, ndim, what)
     if whole is None or any(e is None for e in whole[-n:]):
         raise errors.ShapeError(errors.message(
             "conv", f"the last {n} extents of {what} must be given, got {shape!r}: several shapes have the same windows", (),
@@ -401,7 +401,7 @@ def causal_conv1d(input: Any, filters: Any, filter_shape: Any, input_shape: Any 
     >>> causal_conv1d(x, w, (16, 3, 2), filter_dilation=4).type
     TensorType(float32, (8, 16, 100))
     """
-    length = _shape(filter_shape, 4 if unshared else 3, "filter_shape")
+    length = shape_given(filter_shape, 4 if unshared else 3, "filter_shape")
     if length is None or not isinstance(length[-1], int):
         raise errors.ShapeError(errors.message(
             "causal_conv1d", f"filter_shape must give the length of the filters, as an integer, got {filter_shape!r}",
@@ -457,72 +457,3 @@ def get_conv_output_shape(image_shape: Sequence[Any], kernel_shape: Sequence[Any
     return image[0], kernel[0], *(
         get_conv_shape_1axis(image[2 + a], kernel[len(kernel) - n + a], border if isinstance(border, str) else border[a], step[a],
                              gaps[a]) for a in range(n))
-
-
-# --------------------------------------------------------------------------------------- older names
-
-
-def legacy_conv2d(input: Any, filters: Any, image_shape: Any = None, filter_shape: Any = None, border_mode: str = "valid",
-                  subsample: Any = (1, 1), **kargs: Any) -> Variable:
-    """Return :func:`conv2d`, under the arguments of Theano's ``nnet.conv.conv2d``; those that steer its loops have no effect.
-
-    Examples
-    --------
-    >>> from symbolic.types import TensorType
-    >>> x, w = TensorType("float32", (8, 1, 28, 28))("x"), TensorType("float32", (20, 1, 5, 5))("w")
-    >>> legacy_conv2d(x, w, image_shape=(8, 1, 28, 28)).type
-    TensorType(float32, (8, 20, 24, 24))
-    """
-    return conv2d(input, filters, image_shape, filter_shape, border_mode, subsample)
-
-
-def signal_conv2d(input: Any, filters: Any, image_shape: Any = None, filter_shape: Any = None, border_mode: str = "valid",
-                  subsample: Any = (1, 1), **kargs: Any) -> Variable:
-    """Return the convolution of images without channels, each with each filter, as Theano's ``signal.conv.conv2d``.
-
-    Parameters
-    ----------
-    input : Variable, shape (rows, columns) or (images, rows, columns)
-    filters : Variable, shape (rows, columns) or (filters, rows, columns)
-    image_shape, filter_shape : tuple, optional
-        What is known of the shapes.
-    border_mode : {'valid', 'full', 'half'}, int or tuple
-    subsample : int or (int, int)
-
-    Returns
-    -------
-    Variable, shape ([images,] [filters,] output rows, output columns)
-        The axes that the operands have.
-
-    Raises
-    ------
-    RankError
-        If an operand has neither 2 nor 3 dimensions.
-
-    Examples
-    --------
-    >>> from symbolic.types import TensorType
-    >>> x, w = TensorType("float32", (9, 9))("x"), TensorType("float32", (5, 3, 3))("w")
-    >>> signal_conv2d(x, w).type
-    TensorType(float32, (5, 7, 7))
-    """
-    x, w = as_tensor_variable(input), as_tensor_variable(filters)
-    for v, shape, what in ((x, image_shape, "images"), (w, filter_shape, "filters")):
-        if v.ndim not in (2, 3):
-            raise errors.RankError(errors.message("signal.conv.conv2d", f"{what} must have 2 or 3 dimensions, got {v.ndim}",
-                                                  (describe(v),), caller(), "with channels, use nnet.conv2d"))
-        if shape is not None:
-            given = _shape(shape, v.ndim, "image_shape" if v is x else "filter_shape")
-            if v is x:
-                x = specify_shape(v, given)
-            else:
-                w = specify_shape(v, given)
-    out = conv2d(_with_channels(x), _with_channels(w), border_mode=border_mode, subsample=subsample)
-    return out[(slice(None) if x.ndim == 3 else 0, slice(None) if w.ndim == 3 else 0)]
-
-
-def _with_channels(v: Variable) -> Variable:
-    """Return images or filters as (number, one channel, rows, columns)."""
-    return v.dimshuffle("x", "x", 0, 1) if v.ndim == 2 else v.dimshuffle(0, "x", 1, 2)  # type: ignore[attr-defined]
-
-

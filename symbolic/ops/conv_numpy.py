@@ -17,12 +17,6 @@ def working(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     return [a.astype("float32" if dtype == "float16" else dtype, copy=False) for a in arrays]
 
 
-def told(op: Any, arrays: Sequence[np.ndarray]) -> tuple[int, ...]:
-    """Return the extents of a gradient that known ones and scalar operands tell."""
-    given = iter(arrays[op.operands:])
-    return tuple(int(next(given)) if n is None else n for n in op.known)
-
-
 class Walk:
     """The products of a convolution, one element of the filters at a time: a product of matrices each."""
 

@@ -86,6 +86,10 @@ class OpFromGraph(Op):
     def name(self) -> str:
         return self.label or "from_graph"
 
+    @property
+    def stable(self) -> bool:
+        return all(n.op.stable for n in toposort(self.outputs, stop=self.inputs))
+
     def __str__(self) -> str:
         return self.name
 

@@ -14,8 +14,8 @@ from symbolic import errors
 from symbolic.graph import Op, Variable, as_tensor_variable, describe
 from symbolic.ops import functions as f
 from symbolic.ops.create import arange
-from symbolic.ops.elementwise import Elementwise, cast_to, match_dtype
-from symbolic.ops.reduce import max as max_of
+from symbolic.ops.elementwise import cast_to, match_dtype
+from symbolic.ops.reduce import largest
 from symbolic.ops.reduce import sum as sum_of
 from symbolic.ops.region import extent_of
 from symbolic.ops.shape import dimshuffle, extents
@@ -116,6 +116,39 @@ class CrossentropyIndex(Op):
         return [match_dtype((Softmax(x.ndim - 1)(x) - one_hot_mask(y, x)) * spread, x.dtype), None]
 
 
+class CrossentropyCategorical1Hot(Op):
+    """``-log(p[..., y])``: the cross-entropy of probabilities `p` along the last axis and integer targets `y`.
+
+    Where `p` is a softmax, a stability rule puts :class:`CrossentropyIndex` of its logits in the place of this, for values and
+    before differentiating (but not if the derivative by `p` itself is asked for).
+    """
+
+    name = "crossentropy_categorical_1hot"
+
+    def infer_type(self, *types: TensorType) -> tuple[TensorType, ...]:
+        return CrossentropyIndex().infer_type(*types)
+
+    def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
+        return CrossentropyIndex().infer_shape(*types)
+
+    def expand(self, *inputs: Variable) -> Sequence[Variable]:
+        p, y = inputs
+        return [_stored(-f.log(self._picked(_working(p), y)), p)]
+
+    @staticmethod
+    def _picked(p: Variable, y: Variable) -> Variable:
+        return sum_of(f.switch(one_hot_mask(y, p), p, f.cast_zero(p)), axis=p.ndim - 1)
+
+    def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
+                 gouts: Sequence[Variable | None]) -> list[Variable | None]:
+        p, y = inputs
+        g = gouts[0]
+        if g is None or is_discrete(p.dtype):
+            return [None, None]
+        slope = dimshuffle(-g / self._picked(p, y), [*range(g.ndim), "x"])
+        return [match_dtype(f.switch(one_hot_mask(y, p), slope, f.cast_zero(slope)), p.dtype), None]
+
+
 def _working(x: Variable) -> Variable:
     """Return `x` as floats of at least 32 bits: float16 is for storage."""
     return cast_to(x, "float32" if x.dtype == "float16" else to_float(x.dtype))
@@ -127,7 +160,7 @@ def _stored(y: Variable, x: Variable) -> Variable:
 
 def _shifted(x: Variable, axis: int) -> Variable:
     """Return `x` less its maximum, so that its exponentials don't overflow."""
-    return x - max_of(x, axis=axis, keepdims=True)
+    return x - largest(x, axis, keepdims=True)  # of no classes, there is nothing to shift
 
 
 def one_hot_mask(y: Variable, x: Variable) -> Variable:
@@ -223,14 +256,6 @@ def softmax_graph(c: Any) -> Variable:
     return Softmax(_axis(c, -1, "softmax")).expand(c)[0]
 
 
-def _logit(p: Variable) -> Variable | None:
-    """Return `z` where `p` is ``sigmoid(z)`` of real `z`."""
-    if p.owner is None or not isinstance(p.owner.op, Elementwise) or p.owner.op.fn != "sigmoid":
-        return None
-    z = p.owner.inputs[0]
-    return None if is_complex(z.dtype) else z
-
-
 # ------------------------------------------------------------------------------------ cross-entropies
 
 
@@ -266,17 +291,14 @@ def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Variable:
         raise errors.RankError(errors.message(
             "categorical_crossentropy", f"expected targets of {p.ndim} (distributions) or {p.ndim - 1} (classes) "
             f"dimensions, got {t.ndim}", (describe(p), describe(t)), caller()))
-    logits = None
-    if p.owner is not None and type(p.owner.op) is Softmax and p.owner.op.axis == p.ndim - 1:
-        logits = p.owner.inputs[0]
     if t.ndim == p.ndim:
-        return -sum_of(t * (f.log(p) if logits is None else logsoftmax(logits)), axis=p.ndim - 1)
-    if logits is not None:
-        return CrossentropyIndex()(logits, t)
+        return -sum_of(t * f.log(p), axis=p.ndim - 1)
     if not is_integer(t.dtype):
-        raise errors.DTypeError(errors.message("categorical_crossentropy", "classes must be integers",
-                                               (describe(t),), caller(), "cast them: T.cast(y, 'int64')"))
-    return -f.log(sum_of(f.switch(one_hot_mask(t, p), p, f.cast_zero(p)), axis=p.ndim - 1))
+        raise errors.DTypeError(errors.message("categorical_crossentropy", f"expected integer targets, got {t.dtype}",
+                                               (describe(p), describe(t)), caller(), "cast them: T.cast(y, 'int64')"))
+    if p.owner is not None and p.owner.op == Softmax(p.ndim - 1):
+        return CrossentropyCategorical1Hot()(p, t)
+    return -f.log(CrossentropyCategorical1Hot._picked(p, t))
 
 
 def crossentropy_categorical_1hot(coding_dist: Any, true_one_of_n: Any) -> Variable:
@@ -350,9 +372,6 @@ def binary_crossentropy(output: Any, target: Any) -> Variable:
     TensorType(float32, (?,))
     """
     output = as_tensor_variable(output)
-    z = _logit(output)
-    if z is not None:
-        return sigmoid_binary_crossentropy(z, target)
     return -(f.mul(target, f.log(output)) + f.mul(f.sub(1, _number(target)), f.log(1 - output)))
 
 

@@ -84,12 +84,17 @@ def _of_vectors(x: Variable, ord: Any, axis: int, keepdims: bool) -> Variable:
         raise ValueError(f"norm: of vectors, ord must be a number or None, got {ord!r}")
     size = f.abs_(x)
     if ord in (math.inf, -math.inf):
-        return (reduce.max if ord > 0 else reduce.min)(size, axis, keepdims)
+        return _largest(size, axis, keepdims) if ord > 0 else reduce.min(size, axis, keepdims)
     if ord == 0:
         return reduce.sum(cast_to(f.neq(size, 0), size.dtype), axis, keepdims=keepdims)
     if ord == 1:
         return reduce.sum(size, axis, keepdims=keepdims)
     return reduce.sum(size ** float(ord), axis, keepdims=keepdims) ** (1.0 / float(ord))  # type: ignore[operator]
+
+
+def _largest(x: Variable, axis: int, keepdims: bool = False) -> Variable:
+    """Return the largest of numbers that aren't negative, 0 of none."""
+    return f.maximum(reduce.largest(x, axis, keepdims), 0)
 
 
 def _of_matrices(x: Variable, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Variable:
@@ -99,11 +104,11 @@ def _of_matrices(x: Variable, ord: Any, axes: tuple[int, ...], keepdims: bool) -
         return _two(x, axes, keepdims)
     if ord in (2, -2, "nuc"):
         values = svdvals(moveaxis(x, axes, (-2, -1)))
-        found = reduce.sum(values, -1) if ord == "nuc" else (reduce.max if ord == 2 else reduce.min)(values, -1)
+        found = reduce.sum(values, -1) if ord == "nuc" else (_largest if ord == 2 else reduce.min)(values, -1)
     else:
         summed, other = axes if ord in (1, -1) else axes[::-1]
         sums = reduce.sum(f.abs_(x), summed)
-        found = (reduce.max if ord > 0 else reduce.min)(sums, other - (other > summed))
+        found = (_largest if ord > 0 else reduce.min)(sums, other - (other > summed))
     if not keepdims:
         return found
     rest = iter(range(found.ndim))

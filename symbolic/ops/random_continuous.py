@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from symbolic import errors
 from symbolic.graph import Variable
 from symbolic.ops.elementwise import cast_to
 from symbolic.ops.functions import (
@@ -23,7 +24,8 @@ from symbolic.ops.functions import (
     tan,
 )
 from symbolic.ops.random_draw import draw
-from symbolic.ops.random_shape import fitted_all, float_dtype, parameter, sample_extents
+from symbolic.ops.random_shape import fitted_all, float_dtype, in_range, parameter, sample_extents
+from symbolic.source import caller
 
 _SQRT2 = math.sqrt(2)
 #: chance of less than which nothing is told apart: of normal numbers beyond 37 deviations
@@ -75,6 +77,8 @@ def uniform(key: Any, size: Any = None, low: Any = 0.0, high: Any = 1.0,
     array([0.5434803 , 0.36069036, 0.35434967], dtype=float32)
     """
     if dtype == "float16" and all(isinstance(p, (int, float)) for p in (low, high)):
+        if high < low:
+            raise errors.ParameterError(errors.message("uniform", f"high is below low, {high} and {low}", (), caller()))
         sizes = sample_extents(size, ndim, [], "uniform")
         u = draw("uniform", key, sizes, "float16")
         return u if (low, high) == (0, 1) else cast_to(low + (high - low) * cast_to(u, "float32"), "float16")  # type: ignore[operator]
@@ -88,11 +92,13 @@ def _is(v: Variable, value: float) -> bool:
 def _between(u: Variable, low: Variable, high: Variable) -> Variable:
     if _is(low, 0) and _is(high, 1):
         return u
+    high = in_range("uniform", "high is below low", lambda b, a: b >= a, high, low)
     return low + (high - low) * u  # type: ignore[operator]
 
 
 def _scaled(z: Variable, location: Variable, scale: Variable) -> Variable:
     if not _is(scale, 1):
+        scale = in_range("normal", "a scale (std, sigma) can't be negative", lambda s: s >= 0, scale)
         z = scale * z  # type: ignore[operator]
     return z if _is(location, 0) else location + z  # type: ignore[operator]
 

@@ -30,6 +30,7 @@ from symbolic.ops.functions import (
     switch,
 )
 from symbolic.ops.random_discrete import bernoulli as trials
+from symbolic.ops.random_discrete import saturated
 from symbolic.ops.random_draw import draw
 from symbolic.ops.random_gamma import log_gamma
 from symbolic.ops.random_key import as_key, fold_in
@@ -234,4 +235,7 @@ def negative_binomial(key: Any, size: Any = None, n: Any = 1.0, p: Any = 0.5, nd
     count = require("negative_binomial", "n must be above 0", lambda x: x > 0, count)
     k = as_key(key, "negative_binomial")
     mean = exp(log_gamma(fold_in(k, 0), sizes, count)) * (1.0 - chance) / chance  # type: ignore[operator]
-    return cast_to(cast_to(_poisson(fold_in(k, 1), sizes, mean, lt(mean, SEARCHED)), "int64"), out)
+    # from 1e15 on a Poisson count is its mean, but for the last digits of a float64
+    counted = minimum(mean, 1e15)
+    counts = _poisson(fold_in(k, 1), sizes, counted, lt(counted, SEARCHED))
+    return saturated(switch(gt(mean, 1e15), floor(mean), counts), out)

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from symbolic import errors
-from symbolic.graph import Constant, Variable, as_tensor_variable, describe
+from symbolic.graph import Constant, Variable, as_tensor_variable, constant, describe
 from symbolic.ops.elementwise import cast_to
-from symbolic.ops.functions import and_, ceil, eq, log, log1p, lt, maximum, neg, right_shift, switch
+from symbolic.ops.functions import and_, ceil, eq, gt, log, log1p, lt, maximum, minimum, neg, right_shift, switch
 from symbolic.ops.random_draw import draw
 from symbolic.ops.random_key import as_key, fold_in
 from symbolic.ops.random_shape import converted, fitted_all, integer_dtype, parameter, require, sample_extents
@@ -170,7 +170,16 @@ def geometric(key: Any, size: Any = None, p: Any = 0.5, ndim: int | None = None,
     chance, = fitted_all([chance], sizes, "geometric", ["p"])
     chance = require("geometric", "p must be in (0, 1]", lambda p: (p > 0) & (p <= 1), chance)
     u = draw("fraction", key, sizes, "float64")
-    return cast_to(cast_to(maximum(ceil(log(u) / log1p(neg(chance))), 1.0), "int64"), out)  # type: ignore[operator]
+    return saturated(maximum(ceil(log(u) / log1p(neg(chance))), 1.0), out)  # type: ignore[operator]
+
+
+def saturated(x: Variable, dtype: str) -> Variable:
+    """Return whole numbers (float64, not negative) as integers: the largest integer for those that are larger, as NumPy."""
+    most = int(np.iinfo(dtype).max)
+    if dtype in ("int64", "uint64"):  # it is no float64: those below lie 1024 (2048) apart
+        top = np.nextafter(float(most), 0.0)
+        return switch(gt(x, top), constant(most, dtype=dtype), cast_to(minimum(x, top), dtype))
+    return cast_to(cast_to(minimum(x, float(most)), "int64"), dtype)
 
 
 def constant_number(v: Variable) -> float | None:

@@ -17,7 +17,16 @@ from symbolic.ops.index import getitem
 from symbolic.ops.join import concatenate
 from symbolic.ops.random_choice import Search, weights
 from symbolic.ops.random_mrg31k3p import M1, M2, as_uniform, jumped, numbers, streams
-from symbolic.ops.random_shape import fitted_all, float_dtype, integer_dtype, parameter, product, require, sample_extents
+from symbolic.ops.random_shape import (
+    fitted_all,
+    float_dtype,
+    in_range,
+    integer_dtype,
+    parameter,
+    product,
+    require,
+    sample_extents,
+)
 from symbolic.ops.random_streams import sampled
 from symbolic.ops.reduce import sum as sum_of
 from symbolic.ops.scan_views import loop
@@ -179,6 +188,8 @@ class MRG_RandomStreams:
         a, b = fitted_all(bounds, sizes, "uniform", ["low", "high"])
         u, state, new = self._uniform(sizes, dtype, nstreams)
         unit = all(isinstance(v, Constant) and v.ndim == 0 for v in (a, b)) and (float(a.data), float(b.data)) == (0, 1)  # type: ignore[attr-defined]
+        if not unit:
+            b = in_range("uniform", "high is below low", lambda b, a: b >= a, b, a)
         return sampled(u if unit else u * (b - a) + a, state, new)  # type: ignore[operator]
 
     def normal(self, size: Any = None, avg: Any = 0.0, std: Any = 1.0, ndim: int | None = None, dtype: Any = None,
@@ -202,6 +213,7 @@ class MRG_RandomStreams:
         given = [parameter(v, work, "normal", name) for v, name in ((avg, "avg"), (std, "std"))]
         sizes = sample_extents(size, ndim, given, "normal")
         m, s = fitted_all(given, sizes, "normal", ["avg", "std"])
+        s = in_range("normal", "std can't be negative", lambda s: s >= 0, s)
         if truncate:
             u, state, new = self._uniform(sizes, "float64", nstreams)
             edge = math.erfc(2 / math.sqrt(2))

@@ -232,3 +232,14 @@ def require(op: str, message: str, test: Callable[..., Any], value: Variable, *o
     if not np.all(test(*(v.data for v in operands))):  # type: ignore[attr-defined]
         raise errors.ParameterError(errors.message(op, message, tuple(f"{v} ({v.type})" for v in operands), caller()))
     return value
+
+
+def in_range(op: str, message: str, test: Callable[..., Any], value: Variable, *others: Variable) -> Variable:
+    """Return a parameter: an error where it is known and out of range, nan where that turns out when the function runs.
+
+    Not an error then: a check keeps a value from being fused into the sample.
+    """
+    operands = (value, *others)
+    if all(isinstance(v, Constant) for v in operands):
+        return require(op, message, lambda *a: test(*a) | np.isnan(a).any(), *operands)
+    return switch(test(*operands), value, constant(np.asarray(np.nan, value.dtype)))

@@ -160,6 +160,23 @@ class Reduce(Op):
         return [None if found is None else match_dtype(found, x.dtype)]
 
 
+class Largest(Reduce):
+    """``max`` of real numbers that is -inf where there are no elements: for what reads it to be right of nothing, too."""
+
+    def __init__(self, fn: str, axes: Sequence[int], dtype: str | None = None) -> None:
+        super().__init__("max", axes, dtype)
+
+    def checks(self, *types: TensorType) -> tuple[Check, ...]:
+        return ()
+
+
+def largest(x: Variable, axis: Any, keepdims: bool = False) -> Variable:
+    """Return the largest element along `axis`, -inf of none."""
+    axes = axes_of(axis, x.ndim, "max")
+    y = Largest("max", axes)(x)
+    return _keep(y, axes, x.ndim) if keepdims else y
+
+
 class ArgBest(Op):
     """The first index along an axis where `x` equals its best value (or is nan)."""
 
@@ -403,7 +420,7 @@ def norm(x: Any, ord: Any = 2, axis: Any = None, keepdims: bool = False) -> Vari
     if ord == 0:
         return sum(f.neq(size, 0), axis, size.dtype, keepdims)
     if ord in (math.inf, -math.inf):
-        return (max if ord > 0 else min)(size, axis, keepdims)
+        return f.maximum(largest(size, axis, keepdims), 0) if ord > 0 else min(size, axis, keepdims)
     if ord == 1:
         return sum(size, axis, keepdims=keepdims)
     if ord == 2:
@@ -419,7 +436,7 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
     """
     x = as_tensor_variable(x)
     axes = axes_of(axis, x.ndim, "logsumexp")
-    top = max(x, axes, keepdims=True)
+    top = largest(x, axes, keepdims=True)
     finite = f.switch(f.isinf(top), 0.0, top)  # of all -inf the answer is -inf, not inf - inf
     out = f.log(sum(f.exp(x - finite), axes, keepdims=True)) + finite
     return out if keepdims else dimshuffle(out, *(a for a in range(x.ndim) if a not in axes))

@@ -120,12 +120,7 @@ class Scan(Op):
         return (*made, TensorType("int64", ())) if self.until else tuple(made)
 
     def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
-        graph = self.loop(*types).graph
-        a, b = self.carries, self.carries + self.sequences
-        steps = load(0, (), "int64")
-        found: list[tuple[Expr, ...]] = [tuple(dim(1 + k, axis) for axis in range(types[1 + k].ndim)) for k in range(a)]
-        found += [(steps, *e) for e in over_operands(graph, graph.outputs[a:a + self.traces], 1, range(a, b), b, assume=True)]
-        return (*found, ()) if self.until else tuple(found)
+        return _shape(self, types)
 
     def checks(self, *types: TensorType) -> tuple[Check, ...]:
         steps, first = load(0, (), "int64"), 1 + self.carries
@@ -162,6 +157,17 @@ class Scan(Op):
         loop = Scan(inner_inputs, inner_outputs, carries, sequences, False, not self.reverse,
                     label=f"gradient of {self.label or 'scan'}")
         return loop(*operands, return_list=True)
+
+
+@lru_cache(maxsize=64)
+def _shape(op: Scan, types: tuple[TensorType, ...]) -> tuple[tuple[Expr, ...], ...]:
+    """Return the extents of a loop's results; for layers that are stacked, once for all that are equal."""
+    graph = op.loop(*types).graph
+    a, b = op.carries, op.carries + op.sequences
+    steps = load(0, (), "int64")
+    found: list[tuple[Expr, ...]] = [tuple(dim(1 + k, axis) for axis in range(types[1 + k].ndim)) for k in range(a)]
+    found += [(steps, *e) for e in over_operands(graph, graph.outputs[a:a + op.traces], 1, range(a, b), b, assume=True)]
+    return (*found, ()) if op.until else tuple(found)
 
 
 def _restored(leaves: Any, flat: Any, places: Any, inputs: Any, *rest: Any) -> Scan:

@@ -213,10 +213,12 @@ def _summed(g: Variable, y: Variable) -> Variable:
 
 
 class BoundedIndex(Op):
-    """An integer array, unchanged, that must lie in ``0 <= y < x.shape[axis]`` of a second input."""
+    """An integer array, unchanged, that must lie in ``0 <= y < x.shape[axis]`` of a second input; in front of that axis, which
+    is the last one of `x`, both have the same extents: a row with several classes, or a class for several rows, is a mistake.
+    """
 
     __props__ = ("axis",)
-    name = "bounded_index"
+    name = "crossentropy"
     is_index_map = True
 
     def __init__(self, axis: int) -> None:
@@ -231,7 +233,10 @@ class BoundedIndex(Op):
     def checks(self, *types: TensorType) -> tuple[Check, ...]:
         p = cast(self.compute(*types).body, "int64")
         n = extent_of(1, types[1], self.axis)
-        return (Check(binary("and", binary("le", 0, p), p < n), "index {0} is out of bounds for {1} classes",
+        pairs = [(a, extent_of(1, types[1], a), extent_of(0, types[0], a)) for a in range(types[0].ndim)]
+        same = tuple(Check(binary("eq", m, k), f"extents {{0}} of the predictions and {{1}} of the targets on axis {a} differ",
+                           detail=(m, k)) for a, m, k in pairs if m is not k)
+        return (*same, Check(binary("and", binary("le", 0, p), p < n), "index {0} is out of bounds for {1} classes",
                       self.infer_shape(*types)[0], (p, n), error=errors.IndexOutOfBounds),)
 
     def compute(self, *types: TensorType) -> IndexLambda:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from symbolic.errors import SymbolicError
@@ -42,6 +43,17 @@ class Statistics:
 
 
 _local = threading.local()
+
+
+@contextmanager
+def collecting() -> Iterator[list[Statistics]]:
+    """Give a list that the statistics of every driver that ends in the block, in this thread, are added to."""
+    before, found = getattr(_local, "collected", None), list[Statistics]()
+    _local.collected = found
+    try:
+        yield found
+    finally:
+        _local.collected = before
 
 
 def read_once(v: Variable) -> bool:
@@ -105,6 +117,9 @@ class Driver:
         finally:
             _local.driver = before
         self.statistics.total += time.perf_counter() - began
+        collected = getattr(_local, "collected", None)
+        if collected is not None:
+            collected.append(self.statistics)
         return [self._get(v) for v in outputs]
 
     # ---- walking ----

@@ -16,7 +16,7 @@ from symbolic.ops.extents import Shape_i, SpecifyShape
 from symbolic.ops.grad_control import DisconnectedGrad, GradClip, GradScale, ZeroGrad
 from symbolic.ops.join import Join
 from symbolic.ops.linalg import Dot
-from symbolic.ops.nnet import Softmax
+from symbolic.ops.nnet import CrossentropyCategorical1Hot, CrossentropyIndex, Softmax
 from symbolic.ops.reduce import Reduce
 from symbolic.ops.region import Slice
 from symbolic.ops.shape import DimShuffle, Reshape
@@ -102,8 +102,9 @@ class ExtentKeys:
         return [v] * v.ndim
 
 
+_CLASSES = (CrossentropyCategorical1Hot, CrossentropyIndex)  # the last axis of the first operand goes
 _SAME = (Softmax, BoundedIndex, IncSubtensor, DisconnectedGrad, ZeroGrad, GradClip, GradScale)
-_WHOLE = (*_SAME, Reduce, DimShuffle)  # read the extents of their first operand
+_WHOLE = (*_SAME, *_CLASSES, Reduce, DimShuffle)  # read the extents of their first operand
 _FIRST = (SpecifyShape, Subtensor)
 
 
@@ -136,6 +137,8 @@ def _derived(v: Variable, keys: dict[Variable, tuple[Any, ...]]) -> list[Any] | 
         return [1 if o == "x" else keys[inputs[0]][o] for o in op.order]  # type: ignore[index]
     if isinstance(op, Reduce):
         return [k for a, k in enumerate(keys[inputs[0]]) if a not in op.axes]
+    if isinstance(op, _CLASSES):
+        return list(keys[inputs[0]][:-1])
     if isinstance(op, SumTo):
         return list(keys[inputs[1]])
     if isinstance(op, _SAME):

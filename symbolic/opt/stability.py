@@ -11,7 +11,7 @@ from symbolic.graph import Apply, Variable
 from symbolic.ops import functions as f
 from symbolic.ops.elementwise import Cast, cast_to
 from symbolic.ops.grad_control import zero_grad
-from symbolic.ops.nnet import LogSoftmax, Softmax
+from symbolic.ops.nnet import CrossentropyCategorical1Hot, CrossentropyIndex, LogSoftmax, Softmax
 from symbolic.ops.reduce import Reduce, var
 from symbolic.ops.shape import DimShuffle
 from symbolic.opt.extent_keys import same_shape
@@ -180,10 +180,18 @@ def _unshifted(v: Variable, axis: int) -> Variable:
         return v
     x, top = node.inputs
     inner = None if top.owner is None or not isinstance(top.owner.op, DimShuffle) else top.owner.inputs[0].owner
-    if inner is not None and type(inner.op) is Reduce and inner.op.fn == "max" and inner.inputs[0] is x \
+    if inner is not None and isinstance(inner.op, Reduce) and inner.op.fn == "max" and inner.inputs[0] is x \
             and inner.op.axes == (axis,) and top.ndim == x.ndim and top.type.shape[axis] == 1:
         return x
     return v
+
+
+@node_rule(CrossentropyCategorical1Hot, tags=STABLE)
+def crossentropy_of_softmax(node: Apply) -> Variable | None:
+    """-log(softmax(x)[y]) -> logsumexp(x) - x[y]"""
+    p, y = node.inputs
+    inner = p.owner
+    return CrossentropyIndex()(inner.inputs[0], y) if inner is not None and inner.op == Softmax(p.ndim - 1) else None
 
 
 @node_rule("exp", tags=STABLE)

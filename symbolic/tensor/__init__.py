@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 from typing import Any
 
 import symbolic.tensor.sort  # first: the module and the function share a name, and the function is to win
@@ -255,6 +256,20 @@ from symbolic.ops.shape import (
     transpose,
 )
 from symbolic.ops.sort import argsort, argtopk, median, searchsorted, sort, topk, topk_and_argtopk
+from symbolic.ops.special import (
+    chi2sf,
+    complex_from_polar,
+    gammainc,
+    gammaincc,
+    gammal,
+    gammau,
+    i0,
+    i1,
+    iv,
+    j0,
+    j1,
+    jv,
+)
 from symbolic.ops.statistics import (
     average,
     corrcoef,
@@ -304,10 +319,19 @@ tensor_copy = copy
 where = switch
 
 
+#: Modules at Theano's import paths that are found when they are asked for, and classes that only such programs name.
+_LATER = {"Elemwise": "elemwise", "CAReduce": "elemwise", "TensorSharedVariable": "sharedvar",
+          "ScalarSharedVariable": "sharedvar", "SharedVariable": "sharedvar", "elemwise": "", "opt": "", "sharedvar": "",
+          "var": "", "xlogx": ""}
+
+
 def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        module = importlib.import_module(f"symbolic.tensor.{_LATER[name] or name}")
+        return getattr(module, name) if _LATER[name] else module
     close = difflib.get_close_matches(name, globals(), 1, 0.6)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     raise AttributeError(f"symbolic.tensor has no name {name!r}{hint}")
 
 
-__all__ = [name for name in globals() if not name.startswith("_") and name not in ("annotations", "difflib", "Any")]
+__all__ = [name for name in globals() if not name.startswith("_") and name not in ("annotations", "difflib", "importlib", "Any")]

@@ -9,9 +9,9 @@ import numpy as np
 from symbolic import errors
 from symbolic.graph import Variable, as_tensor_variable
 from symbolic.ops.extents import addbroadcast
-from symbolic.ops.functions import eq, log, switch
 from symbolic.ops.linalg import dot
 from symbolic.source import caller
+from symbolic.tensor.xlogx import xlogx, xlogy0  # noqa: F401  (Theano's place for them)
 
 
 def hash_from_ndarray(data: np.ndarray) -> str:
@@ -22,25 +22,6 @@ def hash_from_ndarray(data: np.ndarray) -> str:
     """
     data = np.ascontiguousarray(data)
     return hashlib.sha256(data.tobytes() + f"{data.shape}{data.dtype}".encode()).hexdigest()
-
-
-def xlogx(x: Any) -> Variable:
-    """Return ``x * log(x)``, 0 where `x` is 0.
-
-    >>> import symbolic
-    >>> xlogx(np.array([0.0, 1.0])).eval()
-    array([0., 0.])
-    """
-    x = as_tensor_variable(x)
-    zero = eq(x, 0)
-    return switch(zero, x * 0, x * log(switch(zero, 1, x)))  # type: ignore[operator]
-
-
-def xlogy0(x: Any, y: Any) -> Variable:
-    """Return ``x * log(y)``, 0 where `x` is 0."""
-    x, y = as_tensor_variable(x), as_tensor_variable(y)
-    zero = eq(x, 0)
-    return switch(zero, x * 0, x * log(switch(zero, 1, y)))  # type: ignore[operator]
 
 
 def Rebroadcast(*axes: tuple[int, bool]) -> Any:

@@ -12,7 +12,14 @@ from symbolic.ops.nnet import (
     softmax,
     softmax_graph,
 )
-from symbolic.tensor.nnet import abstract_conv, conv
+from symbolic.ops.normalization import (
+    batch_normalization,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    local_response_normalization,
+)
+from symbolic.tensor.nnet import abstract_conv, bn, conv
 from symbolic.tensor.nnet.abstract_conv import (
     AbstractConv2d,
     AbstractConv2d_gradInputs,
@@ -40,6 +47,7 @@ __all__ = [
     "AbstractConv3d_gradWeights", "abstract_conv", "bilinear_upsampling", "causal_conv1d", "conv", "conv1d", "conv2d",
     "conv2d_grad_wrt_inputs", "conv2d_grad_wrt_weights", "conv2d_transpose", "conv3d", "conv3d_grad_wrt_inputs",
     "conv3d_grad_wrt_weights", "get_conv_output_shape", "separable_conv2d", "separable_conv3d",
+    "batch_normalization", "bn", "group_norm", "instance_norm", "layer_norm", "local_response_normalization",
     "binary_crossentropy", "categorical_crossentropy", "crossentropy_categorical_1hot", "crossentropy_softmax_1hot",
     "crossentropy_softmax_1hot_with_bias", "elu", "hard_sigmoid", "log_softmax", "logsoftmax", "relu", "selu",
     "sigmoid", "sigmoid_binary_crossentropy", "softmax", "softmax_graph", "softplus", "softsign", "tanh",

@@ -1,0 +1,4 @@
+"""Connectionist temporal classification: ``T.nnet.ctc.ctc``."""
+from symbolic.ops.ctc import ctc
+
+__all__ = ["ctc"]

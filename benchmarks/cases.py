@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from programs import PROGRAMS
+from workloads import WORKLOADS
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Case:
     kind : {'expression', 'softmax', 'train', 'program'}
     name : str
     program : str
-        Its name in `programs`.
+        Its name in `programs` or `workloads`.
     more : tuple of str
         Peers for this case alone.
     shapes : tuple of shapes
@@ -30,6 +31,8 @@ class Case:
         Of a training step.
     base : bool
         Also time ``numpy.add(x, 1.0)`` in the same process.
+    bytes : int
+        What must be read and written at least, where that bounds the time.
     rtol : float
         How far results may be from NumPy's, in units of the largest element.
     """
@@ -46,6 +49,7 @@ class Case:
     rtol: float = 1e-5
     program: str = ""
     more: tuple[str, ...] = ()
+    bytes: int = 0
 
     def inputs(self) -> list[np.ndarray]:
         """Return the inputs; for a training step, x and the labels."""
@@ -80,6 +84,17 @@ def twenty(m: Any, x: Any, y: Any) -> list[Any]:
     return [(e + d) * c - a / c]  # add, mul, div, sub
 
 
+def logsumexp(m: Any, x: Any) -> list[Any]:
+    """Return the logarithm of the sums of exponentials of rows."""
+    return [m.logsumexp(x)]
+
+
+#: reductions, each by itself
+BLOCK: dict[str, Callable[..., Sequence[Any]]] = {
+    "sum axis 0": lambda m, x: [x.sum(axis=0)], "sum axis 1": lambda m, x: [x.sum(axis=1)],
+    "mean": lambda m, x: [x.mean() + 1], "var": lambda m, x: [m.var(x, None)],
+    "argmax axis 1": lambda m, x: [x.argmax(1)], "logsumexp axis 1": logsumexp,
+    "all six at once": lambda m, x: [x.sum(axis=0), x.sum(axis=1), x.mean() + 1, m.var(x, None), x.argmax(1), m.logsumexp(x)]}
 BIG, HUGE = (1_000_000,), (10_000_000,)
 RATE = 0.01
 MATRIX = ((4000, 2500),)
@@ -87,14 +102,14 @@ IMAGES, FILTERS = (8, 64, 56, 56), (64, 64, 3, 3)
 ALL = [
     Case("call: x+1, 4 float64", shapes=((4,),), dtype="float64", body=lambda m, x: [x + 1.0], base=True),
     Case("call: 10 in, 10 out", shapes=((4,),) * 10, dtype="float64", body=lambda m, *xs: [x + 1.0 for x in xs], base=True),
-    Case("elementwise 1e6", shapes=(BIG, BIG), body=sigmoid_tanh),
-    Case("elementwise 1e7", shapes=(HUGE, HUGE), body=sigmoid_tanh),
+    Case("elementwise 1e6", shapes=(BIG, BIG), body=sigmoid_tanh, bytes=12_000_000),
+    Case("elementwise 1e7", shapes=(HUGE, HUGE), body=sigmoid_tanh, bytes=120_000_000),
     Case("20 operations 1e6", shapes=(BIG, BIG), body=twenty, rtol=1e-4),
-    Case("sum all 1e7", shapes=MATRIX, body=lambda m, x: [x.sum()], rtol=1e-3),
-    Case("sum axis 0", shapes=MATRIX, body=lambda m, x: [x.sum(axis=0)], rtol=1e-4),
-    Case("sum axis 1", shapes=MATRIX, body=lambda m, x: [x.sum(axis=1)], rtol=1e-4),
-    Case("max all 1e7", shapes=MATRIX, body=lambda m, x: [x.max()]),
-    Case("mean and var axis 1", shapes=MATRIX, body=lambda m, x: [x.mean(axis=1), m.var(x, 1)], rtol=1e-4),
+    Case("sum all 1e7", shapes=MATRIX, bytes=40_000_000, body=lambda m, x: [x.sum()], rtol=1e-3),
+    Case("sum axis 0", shapes=MATRIX, bytes=40_000_000, body=lambda m, x: [x.sum(axis=0)], rtol=1e-4),
+    Case("sum axis 1", shapes=MATRIX, bytes=40_000_000, body=lambda m, x: [x.sum(axis=1)], rtol=1e-4),
+    Case("max all 1e7", shapes=MATRIX, bytes=40_000_000, body=lambda m, x: [x.max()]),
+    Case("mean and var axis 1", shapes=MATRIX, bytes=40_000_000, body=lambda m, x: [x.mean(axis=1), m.var(x, 1)], rtol=1e-4),
     Case("convolution 3x3, 64 to 64, 8 of 56x56", shapes=(IMAGES, FILTERS), body=lambda m, x, w: [m.conv(x, w)], rtol=1e-4),
     Case("both gradients of that convolution", shapes=(IMAGES, FILTERS, IMAGES), body=lambda m, x, w, u: m.conv_grads(x, w, u),
          rtol=1e-4),
@@ -105,8 +120,8 @@ ALL = [
 COMPILED = [ALL[0], ALL[-2], ALL[-1]]
 
 
-def _program(name: str, program: str, *more: str) -> Case:
-    return Case(name, "program", program=program, rtol=PROGRAMS[program][2], more=more)
+def _program(name: str, program: str, *more: str, **options: Any) -> Case:
+    return Case(name, "program", program=program, rtol=(PROGRAMS | WORKLOADS)[program][2], more=more, **options)
 
 
 ALL += [
@@ -118,10 +133,24 @@ ALL += [
     _program("jacobian of 300 outputs", "jacobian"),
     _program("hessian-vector product, MLP of 92k", "hessian-vector product"),
 ]
-COMPILED.append(_program("GRU of 8 layers", "gru"))
+ALL += [
+    *(Case(f"2000x3000: {name}", shapes=((2000, 3000),), body=body, rtol=1e-3, bytes=24_000_000) for name, body in BLOCK.items()),
+    _program("logistic regression 600 x 784", "regression"),
+    _program("embedding 50000 x 128: gather of 1024 rows", "gather"),
+    _program("embedding: scatter", "scatter"),
+    _program("embedding: SGD step", "embedding step"),
+    _program("dropout 1e6", "dropout"),
+    _program("normal 1e6", "normal"),
+    _program("chain of 6 products of 512 x 512", "chain"),
+    _program("0.5 C + 2 A B, 512 x 512", "affine"),
+    _program("chain of twenty 8 x 8 dots", "dots"),
+    _program("residual MLP of 50 layers, Adam", "residual"),
+]
+COMPILED += [_program("GRU of 8 layers", "gru"), ALL[-1]]
 MEMORY = [c for c in ALL if c.name.startswith(("elementwise 1e7", "softmax", "net 784"))]
+MEMORY.append(_program("MLP of 20 layers, 4096 x 1024", "deep"))
 
 
 def named(name: str) -> Case:
     """Return a case by its name."""
-    return next(c for c in [*ALL, *COMPILED] if c.name == name)
+    return next(c for c in [*ALL, *COMPILED, *MEMORY] if c.name == name)

@@ -31,9 +31,16 @@ def conv_grads(x: np.ndarray, w: np.ndarray, u: np.ndarray) -> list[np.ndarray]:
     return [conv(u, w[:, :, ::-1, ::-1].swapaxes(0, 1)), gw]
 
 
+def logsumexp(x: np.ndarray) -> np.ndarray:
+    """Return the logarithm of the sums of exponentials of rows."""
+    most = x.max(axis=1, keepdims=True)
+    y = x - most
+    return np.log(np.exp(y, out=y).sum(axis=1)) + most[:, 0]
+
+
 m = SimpleNamespace(conv=conv, conv_grads=conv_grads,
                     exp=np.exp, tanh=np.tanh, sqrt=np.sqrt, log=np.log, sin=np.sin, cos=np.cos,
-                    var=lambda x, axis: x.var(axis=axis))
+                    var=lambda x, axis: x.var(axis=axis), logsumexp=logsumexp)
 Run = Callable[[], Any]
 
 

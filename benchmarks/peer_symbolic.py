@@ -25,8 +25,8 @@ def conv_grads(x: Any, w: Any, u: Any) -> Any:
 
 
 m = SimpleNamespace(conv=conv, conv_grads=conv_grads,
-                    exp=T.exp, tanh=T.tanh, sqrt=T.sqrt, log=T.log, sin=T.sin, cos=T.cos,
-                    var=lambda x, axis: x.var(axis=axis))
+                    exp=T.exp, tanh=T.tanh, sqrt=T.sqrt, log=T.log, sin=T.sin, cos=T.cos, var=lambda x, axis: x.var(axis=axis),
+                    logsumexp=lambda x: T.logsumexp(x, axis=1))
 
 
 def describe() -> str:

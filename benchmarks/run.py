@@ -1,4 +1,6 @@
-"""Measure `symbolic` beside NumPy, JAX, PyTensor and PyTorch, and print markdown tables. docs/benchmarks.md tells the method."""
+"""Measure `symbolic` beside NumPy, numexpr, JAX, PyTensor and PyTorch, and print markdown tables. docs/benchmarks.md tells the
+method.
+"""
 from __future__ import annotations
 
 import argparse
@@ -16,7 +18,9 @@ from typing import Any
 import cases
 
 HERE = Path(__file__).parent
-PEERS = ("symbolic", "numpy", "jax", "pytensor", "torch")
+#: peers, and the package that each needs
+PEERS = {"symbolic": "symbolic", "numpy": "numpy", "numexpr": "numexpr", "jax": "jax", "pytensor": "pytensor",
+         "pytensor_c": "pytensor", "torch": "torch", "inductor": "torch"}
 Row = dict[str, Any]
 
 
@@ -28,6 +32,7 @@ def environment(threads: int, cache: str) -> dict[str, str]:
         "SYMBOLIC_CACHE_DIR": f"{cache}/symbolic", "JAX_PLATFORMS": "cpu", "PYTHONDONTWRITEBYTECODE": "",
         "JAX_COMPILATION_CACHE_DIR": f"{cache}/jax", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1", "NUMBA_CACHE_DIR": f"{cache}/numba",
+        "TORCHINDUCTOR_CACHE_DIR": f"{cache}/inductor",
         "PYTENSOR_FLAGS": f"base_compiledir={cache}/pytensor,openmp={threads > 1}"}
 
 
@@ -106,7 +111,7 @@ def single(name: str, peers: list[str], number: Any) -> Row:
 
 def import_seconds(peer: str, env: dict[str, str]) -> tuple[float, str]:
     """Return the median seconds of importing a peer after NumPy."""
-    script = f"import numpy, time; s = time.perf_counter(); import {peer}; print(time.perf_counter() - s)"
+    script = f"import numpy, time; s = time.perf_counter(); import {PEERS[peer]}; print(time.perf_counter() - s)"
     runs = [subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True).stdout
             for _ in range(5)]
     return statistics.median(map(float, runs)), ""
@@ -179,6 +184,21 @@ def table(rows: list[Row], peers: list[str], unit: str = "s") -> str:
     return "\n".join(lines)
 
 
+def bandwidths(rows: list[Row], threads: int) -> str:
+    """Return how near to the machine's memory the rows come that say how much they move, as markdown."""
+    lines = ["\n| case | GB/s | of the limit | limit |", "|---|---|---|---|"]
+    for row in rows:
+        case = cases.named(row["case"])
+        if case.bytes and "symbolic" in row["seconds"]:
+            script = f"import bandwidth; print(bandwidth.gigabytes({case.bytes}, {len(case.shapes) > 1}) or 0)"
+            done = subprocess.run([sys.executable, "-c", script], cwd=HERE, capture_output=True, text=True, check=True,
+                                  env=os.environ | {"OMP_NUM_THREADS": str(threads)})
+            limit, ours = float(done.stdout), case.bytes / row["seconds"]["symbolic"] / 1e9
+            if limit:
+                lines.append(f"| {row['case']} | {ours:.1f} | {ours / limit:.0%} | {limit:.1f} |")
+    return "\n".join(lines) if len(lines) > 2 else ""
+
+
 def machine(threads: int) -> str:
     """Return the processor and how many cores the measurement may use."""
     names = []
@@ -197,7 +217,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
-    peers = options.peers.split(",") if options.peers else [p for p in PEERS if importlib.util.find_spec(p)]
+    peers = options.peers.split(",") if options.peers else [p for p in PEERS if importlib.util.find_spec(PEERS[p])]
     if hasattr(os, "sched_setaffinity"):  # the one setting that binds every peer's threads alike
         os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:options.threads]))
     print(machine(options.threads), flush=True)
@@ -214,7 +234,8 @@ def main() -> None:
                 worker.close()
             print("\nOne call, median; in brackets: times as long as symbolic\n")
             print(table(tables["speed"], peers), flush=True)
-        others = [p for p in peers if p != "numpy"]
+            print(bandwidths(tables["speed"], options.threads), flush=True)
+        others = [p for p in peers if p not in ("numpy", "numexpr")]
         tables["compile"] = compile_rows(others, options.threads, min(options.rounds, 3), options.only)
         if options.only in "import":
             tables["compile"].append(single("import", others, lambda p: import_seconds(p, env)))

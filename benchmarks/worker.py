@@ -19,6 +19,7 @@ import numpy as np
 import numpy.random  # noqa: F401 (NumPy loads it when data are first made, which is no peer's compilation)
 import peer_numpy
 import programs
+import workloads
 
 BATCH_SECONDS = 0.02
 BATCHES = 5
@@ -54,8 +55,9 @@ def prepare(peer: Any, case: cases.Case) -> tuple[Callable[[], Any], Callable[[]
     """Return a function that does the work once, and one that returns the state or results after it."""
     if case.kind != "program":
         return peer.prepare(case)
-    written = importlib.import_module(peer.__name__.replace("peer_", "programs_"))
-    return written.prepare(case.program, programs.PROGRAMS[case.program][0]())
+    kind = "programs" if case.program in programs.PROGRAMS else "workloads"
+    written = importlib.import_module(f"{kind}_{getattr(peer, 'WRITTEN', peer.__name__.removeprefix('peer_'))}")
+    return written.prepare(case.program, (programs.PROGRAMS | workloads.WORKLOADS)[case.program][0]())
 
 
 def serve(peer: Any) -> None:

@@ -328,13 +328,18 @@ def log_of_sum_of_exp(node: Apply, depth: int) -> Variable | None:
 
 
 def _is_shifted(a: Variable) -> bool:
-    """Whether `a` is less its maximum already, as :func:`logsumexp` makes it."""
+    """Whether `a` is less its maximum already, as :func:`logsumexp` makes it, or the user's."""
     node = a.owner
     if node is None or key_of(node.op) != "sub" or node.inputs[1].owner is None:
         return False
     shift = node.inputs[1].owner
-    return key_of(shift.op) == "switch" and isinstance(shift.inputs[2].owner, Apply) and isinstance(
-        shift.inputs[2].owner.op, DisconnectedGrad)
+    if key_of(shift.op) != "switch" or shift.inputs[2].owner is None:
+        return False
+    top = shift.inputs[2].owner
+    if isinstance(top.op, DimShuffle) and top.inputs[0].owner is not None:  # as T.logsumexp writes it
+        inner = top.inputs[0].owner
+        return key_of(inner.op) == "max" and inner.inputs[0] is node.inputs[0]
+    return isinstance(top.op, DisconnectedGrad)
 
 
 def _one_hot(v: Variable, axes: Sequence[int], depth: int) -> Variable | None:

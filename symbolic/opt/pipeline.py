@@ -7,7 +7,7 @@ from symbolic.fgraph import FunctionGraph, capture
 from symbolic.graph import Apply, Variable, toposort
 from symbolic.mode import Mode
 from symbolic.ops.scan import Scan
-from symbolic.opt import algebra, constant, parts, products, shape  # noqa: F401  (they register their rules)
+from symbolic.opt import algebra, constant, parts, products, rows, shape  # noqa: F401  (they register their rules)
 from symbolic.opt.branch import sink_branches
 from symbolic.opt.diagonal import scale_by_diagonals
 from symbolic.opt.driver import Driver

@@ -121,7 +121,8 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
     if any_sparse(inputs, outputs, updates, givens):
         return of_sparse(function, inputs, outputs, updates, givens, mode=mode, no_default_updates=no_default_updates,
                          name=name or (f"{loc.file.rsplit('/', 1)[-1]}:{loc.line}" if loc else None), profile=profile,
-                         rebuild_strict=rebuild_strict, allow_input_downcast=allow_input_downcast, on_unused_input=on_unused_input)
+                         rebuild_strict=rebuild_strict, allow_input_downcast=allow_input_downcast,
+                         on_unused_input=on_unused_input)
     try:
         chosen = as_mode(mode)
     except (ValueError, TypeError) as error:

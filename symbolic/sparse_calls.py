@@ -19,8 +19,8 @@ PARTS = 4
 class SparseFunction:
     """A function some of whose inputs or outputs are sparse; made by :func:`symbolic.function`.
 
-    Calling it takes matrices of ``scipy.sparse`` of the format of each sparse input, and returns such for sparse outputs. What it isn't
-    asked for itself is asked of the function of dense arrays behind it, ``dense``.
+    Calling it takes matrices of ``scipy.sparse`` of the format of each sparse input, and returns such for sparse outputs. What
+    it doesn't know itself is asked of the function of dense arrays behind it, ``dense``.
     """
 
     def __init__(self, dense: Any, inputs: Sequence[tuple[str | None, SparseType | None, Any, bool]],
@@ -72,8 +72,8 @@ def _pairs(given: Any) -> list[tuple[Any, Any]]:
 def any_sparse(inputs: Sequence[Any], outputs: Any, updates: Any, givens: Any) -> bool:
     """Whether a sparse variable takes part in what :func:`symbolic.function` was given."""
     try:
-        listed = list(outputs.values()) if isinstance(outputs, dict) else list(outputs) if isinstance(outputs, (list, tuple)) else [
-            outputs]
+        listed = (list(outputs.values()) if isinstance(outputs, dict) else list(outputs) if isinstance(outputs, (list, tuple))
+                  else [outputs])
         every = [getattr(v, "variable", v) for v in [*inputs, *listed]]
         every += [v for pair in [*_pairs(updates), *_pairs(givens)] for v in pair]
     except (TypeError, ValueError):

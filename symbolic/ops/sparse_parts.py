@@ -46,7 +46,8 @@ def as_sparse(x: Any, name: str | None = None) -> SparseVariable:
             "csr_from_dense makes a sparse variable of a dense one"))
     if x.format not in FORMATS:
         x = x.tocsr()
-    return csm(x.format, *SparseType(x.format, x.dtype.name).filter(x), name=name)
+    data, indices, indptr, shape = SparseType(x.format, x.dtype.name).filter(x)
+    return csm(x.format, data, indices, indptr, shape, name)
 
 
 class Agrees(Op):
@@ -89,10 +90,10 @@ class Agrees(Op):
 
 def agreeing(name: str, what: str, x: SparseVariable, *pairs: tuple[Variable, Variable]) -> SparseVariable:
     """Return `x`, once each pair of extents is seen to be equal: nothing else would find it."""
-    data = x.data
+    indices = x.indices  # before anything is taken by them
     for a, b in pairs:
-        data = Agrees(name, what)(data, a, b)
-    return like(x, data)
+        indices = Agrees(name, what)(indices, a, b)
+    return csm(x.format, x.data, indices, x.indptr, x.shape)
 
 
 def spread(index: Variable, values: Variable, n: Any) -> Variable:

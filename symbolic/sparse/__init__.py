@@ -2,7 +2,6 @@
 from symbolic.ops.sparse import (
     CSC,
     CSR,
-    KEEP_ZEROS,
     add,
     cast,
     clean,
@@ -16,7 +15,6 @@ from symbolic.ops.sparse import (
     csr_from_dense,
     dense_from_sparse,
     diag,
-    dot,
     ensure_sorted_indices,
     eq,
     ge,
@@ -30,13 +28,21 @@ from symbolic.ops.sparse import (
     neq,
     remove0,
     row_scale,
-    sampling_dot,
     sp_ones_like,
     sp_sum,
     sp_zeros_like,
     square_diagonal,
-    structured_add,
     structured_add_s_v,
+    sub,
+    transpose,
+    vstack,
+)
+from symbolic.ops.sparse_parts import as_sparse, is_sparse
+from symbolic.ops.sparse_products import (
+    KEEP_ZEROS,
+    dot,
+    sampling_dot,
+    structured_add,
     structured_dot,
     structured_exp,
     structured_log,
@@ -45,13 +51,9 @@ from symbolic.ops.sparse import (
     structured_monoid,
     structured_pow,
     structured_sigmoid,
-    sub,
-    transpose,
     true_dot,
     usmm,
-    vstack,
 )
-from symbolic.ops.sparse_parts import as_sparse, is_sparse
 from symbolic.ops.sparse_type import SparseShared, SparseType, SparseVariable
 from symbolic.shared import shared
 from symbolic.sparse.make import *  # noqa: F403  (a table of typed names)

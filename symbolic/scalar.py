@@ -35,12 +35,13 @@ class Expr:
     dtype : str
     """
 
-    __slots__ = ("__weakref__", "arg", "args", "dtype", "op")
+    __slots__ = ("__weakref__", "_order", "arg", "args", "dtype", "op")
 
     op: str
     args: tuple[Expr, ...]
     arg: Any
     dtype: str
+    _order: tuple[Expr, ...] | None  # what is below it, see `toposort`
 
     def __new__(cls, op: str, args: tuple[Expr, ...] = (), arg: Any = None, dtype: str = "int64") -> Expr:
         if op == "const":
@@ -53,6 +54,7 @@ class Expr:
             return found
         self = object.__new__(cls)
         self.op, self.args, self.arg, self.dtype = op, args, arg, dtype
+        self._order = None
         _INTERNED[key] = self
         return self
 
@@ -449,11 +451,19 @@ def minimum(x: Any, y: Any) -> Expr:
 # ------------------------------------------------------------------------------------------ traversal
 
 
+#: Expressions up to this many nodes remember them in order: stages ask for the same small ones again and again.
+_SMALL = 32
+
+
 def toposort(roots: Iterable[Expr]) -> list[Expr]:
     """Return every node below `roots`, arguments first; iterative, so depth has no limit."""
     stack = list(roots)[::-1]
-    if len(stack) == 1 and not stack[0].args:
-        return stack  # a third of all calls
+    root = stack[0] if len(stack) == 1 else None
+    if root is not None:
+        if not root.args:
+            return [root]
+        if root._order is not None:
+            return [*root._order, root]
     order: list[Expr] = []
     seen: set[Expr] = set()
     while stack:
@@ -461,13 +471,17 @@ def toposort(roots: Iterable[Expr]) -> list[Expr]:
         if node in seen:
             stack.pop()
             continue
-        waiting = [a for a in node.args if a not in seen]
-        if waiting:
-            stack.extend(reversed(waiting))
-            continue
-        seen.add(node)
-        order.append(node)
-        stack.pop()
+        ready = True
+        for a in reversed(node.args):
+            if a not in seen:
+                stack.append(a)
+                ready = False
+        if ready:
+            seen.add(node)
+            order.append(node)
+            stack.pop()
+    if root is not None and len(order) <= _SMALL:
+        root._order = tuple(order[:-1])  # without itself: no cycle for the collector
     return order
 
 

@@ -1,6 +1,8 @@
 """Rewrites that touch fewer elements: each fired, and results are equal to the interpreter's without it and to NumPy's."""
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -75,3 +77,36 @@ def test_columns_are_computed_as_vectors():
         np.testing.assert_allclose(n, (a - m) / np.sqrt(((a - m) ** 2).mean(1, keepdims=True) + 1e-5), rtol=1e-12)
         np.testing.assert_allclose(top, np.logaddexp.reduce(a, axis=1), rtol=1e-14)
         np.testing.assert_allclose(s, np.log(a.sum(0, keepdims=True) ** 2 + 2))
+
+
+def vectors(f):
+    """Return the vectorised loops that add to what is there."""
+    loops = (part.split("}")[0] for part in f.source.split("#pragma omp simd")[1:])
+    return [text for text in loops if re.search(r"out0\[[^;]*\] \+?= ", text)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+def test_rows_are_written_as_vectors(dtype):
+    x, y, i, j = T.tensor(dtype, (None, None)), T.tensor(dtype, (None, None)), T.lvector(), T.lvector()
+    outputs = [T.inc_subtensor(x[i], y), T.set_subtensor(x[i], y), T.inc_subtensor(x[i, j], y[0]), T.inc_subtensor(x[:, i], y.T)]
+    f = symbolic.function([x, y, i, j], outputs, mode="FAST_RUN")
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(-9, 9, size=s).astype(dtype) for s in ((21, 21), (5, 21)))
+    index, other = np.array([3, 3, -1, 0, 3]), np.array([2, 2, 0, -1, 1])
+    wanted = [a.copy() for _ in outputs]
+    np.add.at(wanted[0], index, b)
+    wanted[1][index] = b
+    np.add.at(wanted[2], (index, other), b[0, :5])
+    np.add.at(wanted[3], (slice(None), index), b.T)
+    with pytest.raises(symbolic.errors.ShapeError):
+        f(a, b, index, other)  # y[0] has 21 elements, of which 5 are wanted
+    outputs[2] = T.inc_subtensor(x[i, j], y[0, :5])
+    f = symbolic.function([x, y, i, j], outputs, mode="FAST_RUN")
+    for got, want in zip(f(a, b, index, other), wanted, strict=True):
+        np.testing.assert_array_equal(got, want)
+    g = symbolic.function([x, y, i], outputs[0], mode="FAST_RUN")
+    np.testing.assert_array_equal(g(a, b, index), wanted[0])
+    assert vectors(g)
+    h = symbolic.function([x, y, i, j], outputs[2], mode="FAST_RUN")  # an element may be written twice in a row
+    np.testing.assert_array_equal(h(a, b, index, other), wanted[2])
+    assert "out0" in h.source and not vectors(h)

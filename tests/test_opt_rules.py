@@ -135,6 +135,7 @@ FIXED2 = T.TensorType("float64", (6, 2))("fixed2")
 ARRAYS |= {I: np.arange(6).reshape(2, 3) - 3, ONE: WA[None], FIXED: MA, FIXED2: NA[:, :2]}
 P = T.TensorType("float64", (None, None))("positive")
 ARRAYS[P] = np.abs(MA) + 0.1
+ROWS = T.inc_subtensor(T.zeros_like(FIXED)[constant([0, 2, 0])], FIXED[:3] * 3)
 #: an expression, or several, that each node rule fires on
 EXAMPLES = {
     "fold": [C5 + 1, C5.sum(), C23.T, T.exp(C5[2])],
@@ -171,6 +172,9 @@ EXAMPLES = {
     "write_what_is_there": [M[1:3].owner.op.writer(True)(M, M[1:3])],
     "take_of_all": [FIXED[T.constant(np.arange(4))]],
     "dot_chain": [T.dot(T.dot(FIXED.T, FIXED), FIXED2)],
+    "add_written_rows": [FIXED + ROWS, FIXED - ROWS, ROWS + 2 * FIXED, FIXED - ROWS / W.sum(), FIXED + -(2 * ROWS),
+                         FIXED - W.sum() * ROWS],
+    "squeeze_elementwise": [T.sqrt(P.sum(axis=1, keepdims=True)) * 1, T.exp(M.max(axis=0, keepdims=True)) - W.sum()],
     "dot_of_zeros": [T.dot(constant(np.zeros((2, 4))), FIXED)],
     "log_of_exp": [log(T.exp(W)), T.log2(T.exp(W)), T.log10(T.exp(W).reshape((2, 3)))],
     "log_of_sigmoid": [log(T.nnet.sigmoid(W)), log(T.nnet.sigmoid(M).T)],

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import product as grid
 
 import numpy as np
 
@@ -16,14 +15,12 @@ from symbolic import errors
 from symbolic.graph import Op, Variable
 from symbolic.ops.elementwise import match_dtype
 from symbolic.ops.region import VAR, extent_of
-from symbolic.ops.window import Axis, Windows, larger, product, smaller
-from symbolic.scalar import COMBINERS, Check, Expr, IndexLambda, axis, binary, cast, const, load, reduce_axis, select
+from symbolic.ops.window import Axis, Windows, larger, smaller
+from symbolic.scalar import Check, Expr, IndexLambda, axis, binary, cast, const, load, reduce_axis, select
 from symbolic.template import Template
 from symbolic.types import TensorType, is_complex, is_discrete
 
 _ZERO = const(0, "int64")
-#: Windows of at most so many elements are written out, element by element, so that they fuse with what is around them.
-WRITTEN_OUT = 16
 
 
 def _all(conditions: Sequence[Expr]) -> Expr | None:
@@ -109,20 +106,9 @@ class Pool(_Windowed):
     def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
         return ((*self.lead(types), *(a.count for a in self.axes(types))),)
 
-    def _written_out(self, types: Sequence[TensorType]) -> bool:
-        n = product(self.windows.size)
-        return n is not None and n <= WRITTEN_OUT and all(a.inside for a in self.axes(types))
-
     def compute(self, *types: TensorType) -> IndexLambda:
         t, axes, front = types[0], self.axes(types), self._at(types)
         starts = [a.start(axis(len(front) + k)) for k, a in enumerate(axes)]
-        if self._written_out(types):
-            combine, body = COMBINERS[self.fn if self.fn == "max" else "add"].combine, None
-            for offsets in grid(*(range(int(n)) for n in self.windows.size)):
-                x = load(0, [*front, *(s + const(r, "int64") for s, r in zip(starts, offsets, strict=True))], t.dtype)
-                body = x if body is None else combine(body, x)
-            assert body is not None
-            return IndexLambda(body)
         at = [s + reduce_axis(k) for k, s in enumerate(starts)]
         body = self._element(t, axes, front, at)
         return IndexLambda(body, tuple(a.size for a in axes), self.fn if self.fn == "max" else "add")
@@ -136,8 +122,8 @@ class Pool(_Windowed):
         within = _all([c for a, p in zip(axes, at, strict=True) if not a.inside for c in (_ZERO <= p, p < a.n)])
         return x if within is None else select(within, x, cast(const(0, t.dtype), t.dtype))
 
-    def template(self, *types: TensorType) -> Template | None:
-        return None if self._written_out(types) else Template("pool", self._fields(types, self.fn))
+    def template(self, *types: TensorType) -> Template:
+        return Template("pool", self._fields(types, self.fn))
 
     def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
                  gouts: Sequence[Variable | None]) -> list[Variable | None]:

@@ -1,7 +1,6 @@
 """Windows that slide along the last axes of an array: which there are, and which elements each holds."""
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from symbolic import errors
@@ -137,13 +136,3 @@ class Windows:
                                         f"got {pad}")
             if pad != 0 and pad != VAR and not self.ignore_border:
                 raise errors.ShapeError("padding needs ignore_border=True: else a window may stick out of the array")
-
-
-def product(extents: Sequence[int | str]) -> int | None:
-    """Return the product of what is known; None if something isn't."""
-    out = 1
-    for n in extents:
-        if not isinstance(n, int):
-            return None
-        out *= n
-    return out

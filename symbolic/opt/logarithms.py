@@ -22,6 +22,7 @@ from symbolic.ops.reduce import Reduce
 from symbolic.ops.reduce import prod as prod_of
 from symbolic.ops.reduce import sum as sum_of
 from symbolic.ops.shape import DimShuffle, dimshuffle
+from symbolic.ops.subtensor import BoundedIndex
 from symbolic.opt.pattern import is_view, uniform
 from symbolic.opt.rules import key_of, node_rule
 from symbolic.scalar import Check
@@ -362,7 +363,7 @@ def _is_bounded(v: Variable) -> bool:
     """Whether `v` are classes that are checked to be in range."""
     while v.owner is not None and (isinstance(v.owner.op, DimShuffle) or type(v.owner.op) is Cast):
         v = v.owner.inputs[0]
-    return v.owner is not None and v.owner.op.name == "bounded_index"
+    return v.owner is not None and isinstance(v.owner.op, BoundedIndex)
 
 
 @log_of("prod")

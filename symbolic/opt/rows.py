@@ -35,52 +35,55 @@ def _scalar(v: Variable) -> Variable | None:
     return None
 
 
-def _write(node: Apply, base: Variable, value: Variable) -> Variable | None:
-    """Return the same write of another value into another array."""
-    out = node.outputs[0]
-    if value.type != node.inputs[1].type or base.type != out.type:
-        return None
-    return node.op(base, value, *node.inputs[2:])  # type: ignore[return-value]
-
-
-@node_rule("mul", "true_div", "neg", name="scale_written_rows")
-def scale_written_rows(node: Apply) -> Variable | None:
-    """a * inc_subtensor(zeros[i], y) -> inc_subtensor(zeros[i], a * y), and so for x / a and -x; a is a finite scalar"""
-    key = node.op.fn  # type: ignore[attr-defined]
-    for at, v in enumerate(node.inputs):
-        written = _sparse(v)
-        if written is None or v.type != node.outputs[0].type or v.type.dtype[:5] != "float":
-            continue
-        zeros, y = written.inputs[:2]
+def _scaled(v: Variable) -> tuple[Apply, Variable] | None:
+    """Return the write into zeros that `v` is scaled from, and the values that it would have to write itself."""
+    scales: list[tuple[str, Variable | None]] = []
+    while (written := _sparse(v)) is None:
+        node = v.owner
+        if node is None or not isinstance(node.op, Elementwise) or not read_once(v):
+            return None
+        key = str(node.op.fn)
         if key == "neg":
-            return _write(written, zeros, -y)
-        if len(node.inputs) != 2 or key == "true_div" and at:
+            scales.append((key, None))
+            v = node.inputs[0]
+            continue
+        if key not in ("mul", "true_div") or len(node.inputs) != 2:
             return None
-        a = _scalar(node.inputs[1 - at])
-        if a is None or y.ndim == 0:
+        scalars = [_scalar(u) for u in node.inputs]
+        at = 0 if scalars[1] is not None else 1
+        if scalars[1 - at] is None or key == "true_div" and at or node.inputs[at].type != v.type:
             return None
-        a = dimshuffle(a, *["x"] * y.ndim)
-        return _write(written, zeros, a * y if key == "mul" else y / a)
-    return None
+        scales.append((key, scalars[1 - at]))
+        v = node.inputs[at]
+    y = written.inputs[1]
+    for key, a in reversed(scales):
+        if a is not None and y.ndim:
+            a = dimshuffle(a, *["x"] * y.ndim)
+        y = -y if a is None else a * y if key == "mul" else y / a
+    return written, y
 
 
-@node_rule("add", "sub", name="add_written_rows")
+@node_rule("add", "sub")
 def add_written_rows(node: Apply) -> Variable | None:
-    """x + inc_subtensor(zeros[i], y) -> inc_subtensor(x[i], y), and x - ... -> inc_subtensor(x[i], -y): an update touches the
-    rows concerned alone. Where an index repeats, its terms are added one after the other"""
+    """x + a * inc_subtensor(zeros[i], y) -> inc_subtensor(x[i], a * y) for a finite scalar a, and so for x - ..., / a and -:
+    an update touches the rows concerned alone. Terms of an index that repeats are added one by one; a -0.0 elsewhere stays"""
     if len(node.inputs) != 2:
         return None
     subtract = node.op.fn == "sub"  # type: ignore[attr-defined]
     for at in (1,) if subtract else (1, 0):
-        written, x = _sparse(node.inputs[at]), node.inputs[1 - at]
-        if written is None or x.type.dtype[:5] != "float" or not same_shape(x, node.inputs[at]):
+        x, v = node.inputs[1 - at], node.inputs[at]
+        if x.type.dtype[:5] != "float" or x.type != node.outputs[0].type or not same_shape(x, v):
             continue
-        y = written.inputs[1]
-        return _write(written, x, -y if subtract else y)
+        found = _scaled(v)
+        if found is None:
+            continue
+        written, y = found
+        if y.type == written.inputs[1].type:
+            return written.op(x, -y if subtract else y, *written.inputs[2:])  # type: ignore[return-value]
     return None
 
 
-@node_rule("*", name="squeeze_elementwise")
+@node_rule("*")
 def squeeze_elementwise(node: Apply) -> Variable | None:
     """f(x.dimshuffle(0, 'x'), ...) -> f(x, ...).dimshuffle(0, 'x'): what a reduction keeps of an axis isn't an axis to walk"""
     out = node.outputs[0]

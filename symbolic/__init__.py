@@ -30,7 +30,7 @@ _LATER = {"OrderedUpdates": "symbolic.shared", "Param": "symbolic.function", "Pr
           "configparser": "symbolic.config:", "gpuarray": "symbolic.theano.gpu:", "scan_module": "symbolic.theano.loops:",
           "install_as_theano": "symbolic.theano", "pp": "symbolic.printing", "sparse_grad": "symbolic.sparse"}
 #: Submodules that are imported when they are asked for.
-_MODULES = ("gof", "misc", "printing", "sandbox", "tensor", "testing", "tests", "theano", "typed_list")
+_MODULES = ("gof", "misc", "printing", "sandbox", "sparse", "tensor", "testing", "tests", "theano", "typed_list")
 
 
 def __getattr__(name: str) -> object:

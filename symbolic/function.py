@@ -16,6 +16,7 @@ from symbolic.graph import Constant, Variable, ancestors, as_tensor_variable, cl
 from symbolic.mode import Mode, as_mode
 from symbolic.shared import Container, SharedVariable, shared
 from symbolic.source import caller
+from symbolic.sparse_calls import any_sparse, of_sparse
 from symbolic.spec import Input, Spec
 from symbolic.tiered import TieredFunction  # noqa: F401  (registers itself)
 
@@ -79,7 +80,7 @@ class Out:
 def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None = None, updates: Any = None,
              givens: Any = None, no_default_updates: Any = False, accept_inplace: bool = False, name: str | None = None,
              rebuild_strict: bool = True, allow_input_downcast: bool | None = None, profile: Any = None,
-             on_unused_input: str | None = None) -> Function:
+             on_unused_input: str | None = None) -> Any:
     """Compile a function.
 
     Parameters
@@ -117,6 +118,11 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
     if not isinstance(inputs, (list, tuple)):
         raise TypeError(errors.message("function", f"inputs must be a list, got {type(inputs).__name__}", (), loc,
                                        "write [x] for one input"))
+    if any_sparse(inputs, outputs, updates, givens):
+        return of_sparse(function, inputs, outputs, updates, givens, mode=mode, no_default_updates=no_default_updates,
+                         name=name or (f"{loc.file.rsplit('/', 1)[-1]}:{loc.line}" if loc else None), profile=profile,
+                         rebuild_strict=rebuild_strict, allow_input_downcast=allow_input_downcast,
+                         on_unused_input=on_unused_input)
     try:
         chosen = as_mode(mode)
     except (ValueError, TypeError) as error:

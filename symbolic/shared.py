@@ -125,8 +125,12 @@ def _owned(array: np.ndarray, borrow: bool) -> np.ndarray:
     return np.array(array, order="C")
 
 
+#: Filled by other modules: what makes a shared variable of a value, its name and `borrow`, or passes with None.
+CONSTRUCTORS: list[Callable[[Any, str | None, bool], Any]] = []
+
+
 def shared(value: Any, name: str | None = None, strict: bool = False, allow_downcast: bool | None = None,
-           borrow: bool = False, broadcastable: Any = None, dtype: Any = None) -> SharedVariable:
+           borrow: bool = False, broadcastable: Any = None, dtype: Any = None) -> Any:
     """Return a shared variable that starts at `value`.
 
     Parameters
@@ -155,6 +159,10 @@ def shared(value: Any, name: str | None = None, strict: bool = False, allow_down
     if isinstance(value, Variable):
         raise errors.ConversionError(errors.message("shared", f"needs a value, got the symbolic variable {value}", (),
                                                     caller(), "a function computes its value"))
+    for construct in CONSTRUCTORS:
+        made = construct(value, name, borrow)
+        if made is not None:
+            return made
     if is_masked(value):
         raise errors.ConversionError(errors.message("shared", "got a masked array: what is masked would be used", (),
                                                     caller(), "pass .filled(value)"))

@@ -288,7 +288,7 @@ def match_dtype(g: Variable, dtype: str) -> Variable:
 
 def weak_operands(inputs: Sequence[Any], skip: int = 0) -> list[Variable]:
     """Return operands as variables; Python numbers take the dtype of the operands beside them."""
-    found = [v if isinstance(v, Variable) else None if _is_number(v) else as_tensor_variable(v) for v in inputs]
+    found = [v if isinstance(v, Variable) else None if is_number(v) else as_tensor_variable(v) for v in inputs]
     others = [v.dtype for v in found[skip:] if v is not None]
     out: list[Variable] = []
     for value, variable in zip(inputs, found, strict=True):
@@ -313,7 +313,8 @@ def _converted(v: Variable, dtype: str) -> Variable:
     return cast_to(v, dtype)
 
 
-def _is_number(v: Any) -> bool:
+def is_number(v: Any) -> bool:
+    """Whether `v` is a Python number, which takes the dtype of what stands beside it."""
     return isinstance(v, (bool, int, float, complex)) and not isinstance(v, np.generic)
 
 

@@ -110,8 +110,8 @@ MISTAKES = {
     "Python's sum": (lambda: sum(X), TypeError, ["can't iterate over X", "T.sum"]),
     "range over a symbolic length": (
         lambda: [X[i] for i in range(N)], TypeError,
-        ["known only when the function runs", "N (int64 ())", "symbolic.scan(", "T.arange"]),
-    "float of a symbolic scalar": (lambda: float(X.sum()), TypeError, ["known only when the function runs", "x.eval()"]),
+        ["has no value until the function runs", "N (int64 ())", "symbolic.scan(", "T.arange"]),
+    "float of a symbolic scalar": (lambda: float(X.sum()), TypeError, ["has no value until the function runs", "x.eval("]),
     "a string in an expression": (
         lambda: T.dot(X, "W"), errors.ConversionError, ["can't make a tensor of 'W' (str)", "pass a number"]),
     # ---- scan

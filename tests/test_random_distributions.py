@@ -245,7 +245,7 @@ def test_gradients_with_the_key_fixed():
     k = random.key(41)
     a, b = np.array([0.7, 1.3, 2.5, 4.0]), np.array([1.5, 0.8, 2.0, 0.6])
     families = [
-        lambda x, y: random.uniform(k, None, x, y), lambda x, y: random.normal(k, None, x, y),
+        lambda x, y: random.uniform(k, None, x, x + y), lambda x, y: random.normal(k, None, x, y),
         lambda x, y: random.lognormal(k, None, x, y), lambda x, y: random.laplace(k, None, x, y),
         lambda x, y: random.logistic(k, None, x, y), lambda x, y: random.gumbel(k, None, x, y),
         lambda x, y: random.weibull(k, None, x, y), lambda x, y: random.pareto(k, None, x, y),

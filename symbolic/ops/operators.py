@@ -228,12 +228,6 @@ def _setitem(self: Variable, key: Any, value: Any) -> None:
                                    "T.set_subtensor(x[...], y) returns the whole of x with a part replaced; inc_subtensor adds"))
 
 
-def _index(self: Variable) -> int:
-    raise TypeError(errors.message("int", "the value is known only when the function runs", (describe(self),), caller(),
-                                   "loop with symbolic.scan(..., n_steps=n), count with T.arange(n); x.get_value() and "
-                                   "x.eval() give values"))
-
-
 def _forward(function: Callable) -> Callable:
     return lambda self, other: function(self, other)
 
@@ -263,8 +257,8 @@ def _install() -> None:
         setattr(Variable, name, _method(name, function))
     for name, function in _PROPERTIES.items():
         setattr(Variable, name, property(function))
-    special: dict[str, Callable] = {"__setitem__": _setitem, "__index__": _index, "__int__": _index, "__float__": _index,
-               "__contains__": _contains, "reshape": _variadic(shape.reshape, "newshape"),
+    special: dict[str, Callable] = {"__setitem__": _setitem, "__contains__": _contains,
+               "reshape": _variadic(shape.reshape, "newshape"),
                "transpose": _variadic(shape.transpose, "axes")}
     for name, function in special.items():
         setattr(Variable, name, function)

@@ -164,8 +164,8 @@ def _array(self: Variable, dtype: Any = None, copy: Any = None) -> Any:
 def _number(what: str) -> Callable[[Variable], Any]:
     def convert(self: Variable) -> Any:
         raise TypeError(errors.message(what, "a symbolic variable has no value until the function runs", (describe(self),),
-                                       caller(), "T.cast(x, dtype) changes its dtype; x.eval({...}) computes it; loops over "
-                                       "a symbolic number of steps are scan's"))
+                                       caller(), "T.cast(x, dtype) changes its dtype; x.eval({...}) computes it; loops over a "
+                                       "symbolic number of steps are scan's, symbolic.scan(..., n_steps=n); T.arange(n) counts"))
 
     return convert
 

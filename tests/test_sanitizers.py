@@ -13,7 +13,8 @@ from symbolic.codegen.compiler import find_compiler
 
 FLAGS = "-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all"
 FILES = ["test_conv.py", "test_create.py", "test_cumulative.py", "test_decompositions.py", "test_elementwise_native.py",
-         "test_index.py", "test_linalg.py", "test_nnet.py", "test_packing.py", "test_reduce.py", "test_shape.py", "test_sort.py"]
+         "test_index.py", "test_linalg.py", "test_nnet.py", "test_packing.py", "test_reduce.py", "test_shape.py", "test_sort.py",
+         "test_sparse.py"]
 PLANTED = """
 import os, symbolic, symbolic.tensor as T
 from symbolic.scalar import IndexLambda, axis, load

@@ -177,7 +177,7 @@ def test_what_is_wrong_is_said():
             f(value, np.ones((2, 2)))
     with pytest.raises(ValueError, match="inner extents 3 and 4 differ"):
         f(drawn((2, 3)), np.ones((4, 2)))
-    with pytest.raises(IndexError, match="out of bounds"):  # found where a row that isn't there is taken
+    with pytest.raises(ValueError, match="inner extents 3 and 2 differ"):
         f(drawn((2, 3), density=1.0), np.ones((2, 2)))
     y = sparse.csr_dmatrix("y")
     with pytest.raises(ValueError, match="extents 2 and 3 differ"):
@@ -199,6 +199,22 @@ def test_what_is_wrong_is_said():
     assert sparse.sparse_grad(v[T.ivector()]).ndim == 1
     with pytest.raises(errors.GraphError, match="indexed array"):
         sparse.sparse_grad(v * 2)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_parts_that_make_no_matrix(mode):
+    data, indices, indptr, v = T.dvector("data"), T.ivector("indices"), T.ivector("indptr"), T.dvector("v")
+    f = symbolic.function([data, indices, indptr, v], [sparse.dot(sparse.CSR(data, indices, indptr, (2, 3)), v),
+                                                       sparse.dot(sparse.CSC(data, indices, indptr, (3, 2)), v[:2])], mode=mode)
+    one, three = np.ones(2), np.ones(3)
+    np.testing.assert_array_equal(f(one, [0, 2], [0, 1, 2], three)[1], [1, 0, 1])
+    for where, starts, error, text in (([0, 3], [0, 1, 2], IndexError, "index 3 of an element"),
+                                       ([0, -1], [0, 1, 2], IndexError, "index -1"),
+                                       ([0, 1], [0, 2, 1], ValueError, "index pointer 2 of the sparse matrix is 1"),
+                                       ([0, 1], [0, 1, 3], ValueError, "pointer 2 .* is 3: .* elements, 2"),
+                                       ([0, 1], [-1, 1, 2], ValueError, "pointer 0 .* is -1")):
+        with pytest.raises(error, match=text):
+            f(one, where, starts, three)
 
 
 def test_doubles_in_an_argument_are_added_up():

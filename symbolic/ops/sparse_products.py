@@ -10,6 +10,7 @@ from typing import Any
 from symbolic import errors
 from symbolic.graph import Variable, as_tensor_variable, describe
 from symbolic.ops import functions as f
+from symbolic.ops.compressed_dot import CompressedDot
 from symbolic.ops.create import arange, zeros
 from symbolic.ops.cumulative import cumsum
 from symbolic.ops.elementwise import cast_to, is_number, weak_operands
@@ -17,7 +18,6 @@ from symbolic.ops.extra import InRange
 from symbolic.ops.index import getitem
 from symbolic.ops.join import concatenate, repeat
 from symbolic.ops.reduce import sum as total
-from symbolic.ops.scatter import inc_subtensor
 from symbolic.ops.selection import nonzero
 from symbolic.ops.shape import dimshuffle
 from symbolic.ops.sparse import (
@@ -37,20 +37,17 @@ from symbolic.ops.sparse import (
     transpose,
     wrong,
 )
-from symbolic.ops.sparse_parts import agreeing, as_sparse, extents, is_sparse, like, of_keys, of_places, places, spread
+from symbolic.ops.sparse_parts import agreeing, as_sparse, extents, is_sparse, like, of_keys, of_places, places
 from symbolic.ops.sparse_type import SparseVariable, csm
 from symbolic.source import caller
 from symbolic.types import promote
 
 
 def _times_dense(x: SparseVariable, y: Variable) -> Variable:
-    rows, columns = places(x)
     dtype = promote(x.dtype, y.dtype)
-    data, y = cast_to(x.data, dtype), cast_to(y, dtype)
-    if y.ndim == 1:
-        return spread(rows, data * getitem(y, columns), extents(x)[0])  # type: ignore[operator]
-    out = zeros((extents(x)[0], y.shape[1]), dtype)  # type: ignore[index, attr-defined]
-    return inc_subtensor(getitem(out, rows), dimshuffle(data, (0, "x")) * getitem(y, columns))  # type: ignore[operator]
+    work = "float32" if dtype == "float16" else dtype
+    found = CompressedDot(x.format == "csr")(cast_to(x.data, work), x.indices, x.indptr, cast_to(y, work), extents(x)[0])
+    return cast_to(found, dtype)
 
 
 def _times_sparse(x: SparseVariable, y: SparseVariable) -> SparseVariable:

@@ -10,14 +10,32 @@ import os
 import shlex
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from symbolic.codegen.compiler import WAITING, Compiler, flags, link_object, links
 from symbolic.codegen.files import private
 from symbolic.config import available_cores, config
 from symbolic.errors import CompileError
+
+
+_starting = threading.RLock()
+_open: set[IO[bytes]] = set()  # pipes to compilers that wait
+
+
+def _forked() -> None:
+    """In a forked process: let go of pipes, since a compiler reads until the last one that could write has closed its end."""
+    _starting.release()
+    for pipe in _open:
+        pipe.raw.close()  # type: ignore[attr-defined]  # without what the buffer holds: the parent writes that
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_starting.acquire, after_in_parent=_starting.release, after_in_child=_forked)
 
 
 class Waiting:
@@ -30,26 +48,31 @@ class Waiting:
         # -pipe: the assembler starts early too, which saves 3 ms (nothing where both start when there is work)
         self.command = [*compiler.command, *(f for f in flags(compiler) if f != "-shared"), "-pipe", "-c", "waiting.c",
                         "-o", "waiting.o"]
-        with open(self.folder / "waiting.log", "wb") as log:
+        with open(self.folder / "waiting.log", "wb") as log, _starting:
             self.process = subprocess.Popen(self.command, cwd=self.folder, env=_environment(self.folder), stdout=log, stderr=log,
                                             stdin=subprocess.PIPE)
+            assert self.process.stdin is not None
+            _open.add(self.process.stdin)
 
     def feed(self, name: str, source: str) -> None:
         """Give it its text, under the name that its messages shall have."""
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended: its exit status tells
             self.process.stdin.write(f'#line 1 "{name}.c"\n{source}'.encode())
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
+        self._close()
 
     def close(self) -> None:
         """End it, if nothing was to be compiled after all."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        if self.process.stdin is not None and not self.process.stdin.closed:
-            with contextlib.suppress(BrokenPipeError):
-                self.process.stdin.close()
+        self._close()
+
+    def _close(self) -> None:
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        _open.discard(self.process.stdin)
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ import symbolic.tensor as T
 from symbolic.codegen import native
 from symbolic.codegen.cache import Cache
 from symbolic.codegen.compiler import find_compiler
+from symbolic.errors import CompileError
 from symbolic.graph import Op
 from symbolic.ops.elementwise import ROWS, row
 from symbolic.scalar import IndexLambda, axis, dim, load
@@ -196,6 +197,25 @@ def test_a_cache_others_may_write_to_is_done_without(tmp_path):
     tmp_path.chmod(0o777)
     assert finished(run(tmp_path, "1")) == "right\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), CompileError("the C compiler failed")])
+def test_a_full_cache_is_done_without(tmp_path, monkeypatch, error):
+    """A compiler whose disk is full may fail without a word; one that fails for another reason is reported."""
+    def build(compiler, sources, names, directory=None, first=None):
+        if str(directory).startswith(str(tmp_path)):
+            raise error
+        return real(compiler, sources, names, directory, first)
+
+    real = native.build
+    monkeypatch.setattr(native, "build", build)
+    x = T.vector("x")
+    with symbolic.config.change_flags(cache_dir=str(tmp_path / "cache")):
+        if isinstance(error, CompileError):
+            with pytest.raises(CompileError):
+                symbolic.function([x], x + 12345)
+            monkeypatch.setattr(native, "_ROOM", 1 << 62)
+        assert symbolic.function([x], x + 12345)([1.0]) == 12346
 
 
 @pytest.mark.parametrize("threads", [1, 2])

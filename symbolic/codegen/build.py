@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -20,7 +21,6 @@ from symbolic.codegen.compiler import WAITING, Compiler, flags, link_object, lin
 from symbolic.codegen.files import private
 from symbolic.config import available_cores, config
 from symbolic.errors import CompileError
-
 
 _starting = threading.RLock()
 _open: set[IO[bytes]] = set()  # pipes to compilers that wait
@@ -140,22 +140,26 @@ def build(compiler: Compiler, sources: Sequence[str], names: Sequence[str],
         private(config.cache_dir)
     folder = first.folder if first is not None else _folder(directory or os.path.join(config.cache_dir, "v1", "tmp"))
     jobs: list[_Job] = []
-    for name, source in zip(names, sources, strict=True):
-        if first is not None and not jobs:
-            link = link_object(compiler, source, "waiting.o", f"{name}.so")
-            first.feed(name, source)
-            jobs.append(_Job(name, [first.command, link], first.process, "waiting"))
-        else:
-            # Relative names: an absolute one would be written into the symbol table, so that the bytes would differ from
-            # build to build.
-            (folder / f"{name}.c").write_text(source, encoding="utf-8")
-            jobs.append(_Job(name, [[*compiler.command, *flags(compiler), f"{name}.c", "-o", f"{name}.so",
-                                     *links(compiler, source)]]))
     try:
+        for name, source in zip(names, sources, strict=True):
+            if first is not None and not jobs:
+                link = link_object(compiler, source, "waiting.o", f"{name}.so")
+                first.feed(name, source)
+                jobs.append(_Job(name, [first.command, link], first.process, "waiting"))
+            else:
+                # Relative names: an absolute one would be written into the symbol table, so that the bytes would differ from
+                # build to build.
+                (folder / f"{name}.c").write_text(source, encoding="utf-8")
+                jobs.append(_Job(name, [[*compiler.command, *flags(compiler), f"{name}.c", "-o", f"{name}.so",
+                                         *links(compiler, source)]]))
         _run_all(jobs, folder, _environment(folder))
     except CompileError:
-        for name, source in zip(names, sources, strict=True):
-            (folder / f"{name}.c").write_text(source, encoding="utf-8")
+        with contextlib.suppress(OSError):  # the disk may be full
+            for name, source in zip(names, sources, strict=True):
+                (folder / f"{name}.c").write_text(source, encoding="utf-8")
+        raise
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
         raise
     for name in names:
         (folder / f"{name}.c").unlink(missing_ok=True)

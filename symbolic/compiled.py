@@ -6,6 +6,7 @@ rare (keywords, defaults, conversions, an extent that broadcasts, errors).
 from __future__ import annotations
 
 import copy
+import os
 import threading
 import time
 import warnings
@@ -46,6 +47,16 @@ LATER: list[Callable[[Spec, Compiler], Function]] = []
 _warned: set[str] = set()
 _compiling = threading.RLock()
 _interpreting = threading.RLock()
+
+
+def _forked() -> None:
+    """In a forked process: the threads that held locks aren't there."""
+    global _compiling, _interpreting
+    _compiling, _interpreting = threading.RLock(), threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 class Function:

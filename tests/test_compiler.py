@@ -5,8 +5,10 @@ import ctypes
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -99,6 +101,27 @@ def test_a_compiler_that_waits_makes_the_same_library(tmp_path):
     with waiting(found, tmp_path) as first, pytest.raises(CompileError, match=r"(?s)bad\.c:3.*nothing.*source: .*bad\.c") as seen:
         build(found, [text], ["bad"], first=first)
     assert pathlib.Path(str(seen.value).rsplit("source: ", 1)[1]).read_text() == text
+
+
+@HERE
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_does_not_keep_a_compiler_waiting(tmp_path):
+    """A child that lives on holds no end of the pipe through which the text comes."""
+    found = c.find_compiler()
+    if not found.waits:
+        pytest.skip("this compiler can't read a text from its standard input")
+    with waiting(found, tmp_path) as first:
+        child = os.fork()
+        if child == 0:
+            time.sleep(20)
+            os._exit(0)
+        try:
+            made = build(found, ["int f(void) { return 7; }\n"], ["one"], first=first)
+            assert os.waitpid(child, os.WNOHANG) == (0, 0)
+        finally:
+            os.kill(child, signal.SIGKILL)
+    assert ctypes.CDLL(str(made[0])).f() == 7
 
 
 @HERE

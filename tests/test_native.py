@@ -17,9 +17,11 @@ import pytest
 
 import symbolic
 import symbolic.tensor as T
+from symbolic import compiled
 from symbolic.codegen import native
 from symbolic.codegen.cache import Cache
 from symbolic.codegen.compiler import find_compiler
+from symbolic.errors import CompileError
 from symbolic.graph import Op
 from symbolic.ops.elementwise import ROWS, row
 from symbolic.scalar import IndexLambda, axis, dim, load
@@ -198,6 +200,25 @@ def test_a_cache_others_may_write_to_is_done_without(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), CompileError("the C compiler failed")])
+def test_a_full_cache_is_done_without(tmp_path, monkeypatch, error):
+    """A compiler whose disk is full may fail without a word; one that fails for another reason is reported."""
+    def build(compiler, sources, names, directory=None, first=None):
+        if str(directory).startswith(str(tmp_path)):
+            raise error
+        return real(compiler, sources, names, directory, first)
+
+    real = native.build
+    monkeypatch.setattr(native, "build", build)
+    x = T.vector("x")
+    with symbolic.config.change_flags(cache_dir=str(tmp_path / "cache")):
+        if isinstance(error, CompileError):
+            with pytest.raises(CompileError):
+                symbolic.function([x], x + 12345)
+            monkeypatch.setattr(native, "_ROOM", 1 << 62)
+        assert symbolic.function([x], x + 12345)([1.0]) == 12346
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_blas_uses_one_thread_while_a_program_multiplies(threads):
     entry = native.entry(find_compiler())
@@ -217,6 +238,33 @@ def test_blas_uses_one_thread_while_a_program_multiplies(threads):
         assert 1 in seen and entry.blas_info()["threads"] == 2, "and then gets back what it had"
     finally:
         entry.set_blas_threads(before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_of_a_fork_waits_for_no_thread_of_its_parent():
+    """A thread interprets, or compiles a variant, while another one forks."""
+    x = T.vector("x")
+    f = symbolic.function([x], [x + 1, x + 2], mode="FAST_COMPILE")
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        with compiled._interpreting, compiled._compiling:
+            held.set()
+            done.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(10)
+        os._exit(0 if f([1.0], output_subset=[1]) == [[3.0]] else 1)
+    try:
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        done.set()
+        thread.join()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")

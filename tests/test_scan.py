@@ -550,3 +550,9 @@ def test_memory_of_checkpoints_grows_like_the_root_of_the_steps():
         sizes.append((f.scratch_bytes, g.scratch_bytes))
     assert sizes[1][1] > 14 * sizes[0][1]  # 16 times the steps
     assert sizes[1][0] < 6 * sizes[0][0]
+
+
+def test_a_loop_finds_the_keys_of_its_carry_whatever_their_order():
+    a, b = T.dscalars("ab")
+    carry, _ = symbolic.loop(lambda c, _: ({"y": {"q": c["x"]}, "x": c["y"]["q"] + 1}, None), {"x": a, "y": {"q": b}}, length=3)
+    assert symbolic.function([a, b], [carry["x"], carry["y"]["q"]])(1.0, 2.0) == [4.0, 2.0]

@@ -8,16 +8,34 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from symbolic.codegen.compiler import WAITING, Compiler, flags, link_object, links
 from symbolic.codegen.files import private
 from symbolic.config import available_cores, config
 from symbolic.errors import CompileError
+
+_starting = threading.RLock()
+_open: set[IO[bytes]] = set()  # pipes to compilers that wait
+
+
+def _forked() -> None:
+    """In a forked process: let go of pipes, since a compiler reads until the last one that could write has closed its end."""
+    _starting.release()
+    for pipe in _open:
+        pipe.raw.close()  # type: ignore[attr-defined]  # without what the buffer holds: the parent writes that
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_starting.acquire, after_in_parent=_starting.release, after_in_child=_forked)
 
 
 class Waiting:
@@ -30,26 +48,31 @@ class Waiting:
         # -pipe: the assembler starts early too, which saves 3 ms (nothing where both start when there is work)
         self.command = [*compiler.command, *(f for f in flags(compiler) if f != "-shared"), "-pipe", "-c", "waiting.c",
                         "-o", "waiting.o"]
-        with open(self.folder / "waiting.log", "wb") as log:
+        with open(self.folder / "waiting.log", "wb") as log, _starting:
             self.process = subprocess.Popen(self.command, cwd=self.folder, env=_environment(self.folder), stdout=log, stderr=log,
                                             stdin=subprocess.PIPE)
+            assert self.process.stdin is not None
+            _open.add(self.process.stdin)
 
     def feed(self, name: str, source: str) -> None:
         """Give it its text, under the name that its messages shall have."""
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended: its exit status tells
             self.process.stdin.write(f'#line 1 "{name}.c"\n{source}'.encode())
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
+        self._close()
 
     def close(self) -> None:
         """End it, if nothing was to be compiled after all."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        if self.process.stdin is not None and not self.process.stdin.closed:
-            with contextlib.suppress(BrokenPipeError):
-                self.process.stdin.close()
+        self._close()
+
+    def _close(self) -> None:
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        _open.discard(self.process.stdin)
 
 
 @contextlib.contextmanager
@@ -117,22 +140,26 @@ def build(compiler: Compiler, sources: Sequence[str], names: Sequence[str],
         private(config.cache_dir)
     folder = first.folder if first is not None else _folder(directory or os.path.join(config.cache_dir, "v1", "tmp"))
     jobs: list[_Job] = []
-    for name, source in zip(names, sources, strict=True):
-        if first is not None and not jobs:
-            link = link_object(compiler, source, "waiting.o", f"{name}.so")
-            first.feed(name, source)
-            jobs.append(_Job(name, [first.command, link], first.process, "waiting"))
-        else:
-            # Relative names: an absolute one would be written into the symbol table, so that the bytes would differ from
-            # build to build.
-            (folder / f"{name}.c").write_text(source, encoding="utf-8")
-            jobs.append(_Job(name, [[*compiler.command, *flags(compiler), f"{name}.c", "-o", f"{name}.so",
-                                     *links(compiler, source)]]))
     try:
+        for name, source in zip(names, sources, strict=True):
+            if first is not None and not jobs:
+                link = link_object(compiler, source, "waiting.o", f"{name}.so")
+                first.feed(name, source)
+                jobs.append(_Job(name, [first.command, link], first.process, "waiting"))
+            else:
+                # Relative names: an absolute one would be written into the symbol table, so that the bytes would differ from
+                # build to build.
+                (folder / f"{name}.c").write_text(source, encoding="utf-8")
+                jobs.append(_Job(name, [[*compiler.command, *flags(compiler), f"{name}.c", "-o", f"{name}.so",
+                                         *links(compiler, source)]]))
         _run_all(jobs, folder, _environment(folder))
     except CompileError:
-        for name, source in zip(names, sources, strict=True):
-            (folder / f"{name}.c").write_text(source, encoding="utf-8")
+        with contextlib.suppress(OSError):  # the disk may be full
+            for name, source in zip(names, sources, strict=True):
+                (folder / f"{name}.c").write_text(source, encoding="utf-8")
+        raise
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
         raise
     for name in names:
         (folder / f"{name}.c").unlink(missing_ok=True)

@@ -31,7 +31,7 @@ from symbolic.codegen.manifest import Loaded, Unstorable, pack, unpack
 from symbolic.codegen.program import KernelText, Program, write
 from symbolic.codegen.python_step import PythonStep
 from symbolic.config import available_cores, config
-from symbolic.errors import CacheError
+from symbolic.errors import CacheError, CompileError
 from symbolic.fgraph import FunctionGraph, signature
 from symbolic.infer import infer
 from symbolic.source import SourceLoc
@@ -44,6 +44,7 @@ SPINS = "10000"
 _entry: list[Any] = []
 _loading = threading.RLock()
 _log = logging.getLogger("symbolic")
+_ROOM = 1 << 20  # bytes: with less, a compiler's failure is put down to the full disk
 
 
 def entry(compiler: Compiler) -> Any:
@@ -200,7 +201,12 @@ def _compile(graph: FunctionGraph, updated: Sequence[int], title: str, loc: Sour
         address = None if manifest is None else link(store, manifest["units"])
         if manifest is not None and address is not None:
             return _loaded(program, address, manifest)
-    units, address = _build(program, compiler, store, first)
+    try:
+        units, address = _build(program, compiler, store, first)
+    except (OSError, CacheError, CompileError) as error:
+        if not _no_room(error, store):
+            raise
+        return _compile_privately(program, compiler)
     done("build")
     manifest = {"key": key, "name": title, "file": loc and loc.file, "line": loc and loc.line, "units": units,
                 "libraries": [sha for sha, _ in units], "kernels": [k.name[2:] for k in program.kernels],
@@ -295,6 +301,16 @@ def _sources(program: Program, units: Sequence[_UnitOf], identity: str) -> list[
     text = "\n".join((identity, *(k.text for k in program.steps), *program.loops, *program.body))
     suffix = "_" + sha256(text.encode()).hexdigest()[:16]
     return [program.source(u.kernels, n == 0, u.loops, suffix) for n, u in enumerate(units)]
+
+
+def _no_room(error: Exception, store: Cache) -> bool:
+    """Whether it is the cache that couldn't be written; a compiler may fail for that without a word."""
+    if isinstance(error, OSError) or isinstance(error.__cause__, OSError):
+        return True
+    try:
+        return shutil.disk_usage(store.path).free < _ROOM
+    except OSError:
+        return True
 
 
 def _compile_privately(program: Program, compiler: Compiler) -> Loaded:

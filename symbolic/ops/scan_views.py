@@ -136,7 +136,7 @@ def loop(step: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any = None,
     if _shape(carry) != _shape(init):
         raise ValueError(errors.message("loop", f"step changes the structure of the carry from {_shape(init)} to "
                                         f"{_shape(carry)}", (), caller()))
-    after = counted(_leaves(init), before, [as_tensor_variable(v) for v in _leaves(carry)])
+    after = counted(_leaves(init), before, [as_tensor_variable(v) for v in _leaves(carry, init)])
     traced = [as_tensor_variable(v) for v in _leaves(kept)]
     condition = [] if until is None else [until_(until(carry)).condition]
     rest, names = [*traced, *condition], [f"leaf {k} of the carry" for k in range(len(before))]
@@ -150,13 +150,15 @@ def loop(step: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any = None,
     return _filled(init, last), _filled(kept, traces)
 
 
-def _leaves(structure: Any) -> list[Any]:
+def _leaves(structure: Any, like: Any = None) -> list[Any]:
+    """Return the leaves of a structure; keys are in the order of those of `like`, which has the same structure."""
     if structure is None:
         return []
     if isinstance(structure, Mapping):
-        return [v for k in structure for v in _leaves(structure[k])]
+        order = structure if like is None else like
+        return [v for k in order for v in _leaves(structure[k], order[k])]
     if isinstance(structure, (list, tuple)):
-        return [v for s in structure for v in _leaves(s)]
+        return [v for s, t in zip(structure, structure if like is None else like, strict=True) for v in _leaves(s, t)]
     return [structure]
 
 

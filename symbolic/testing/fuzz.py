@@ -32,6 +32,8 @@ SPECIAL = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e-30, 1e30, 0.5, -2.5
 EXTENTS = [3, 3, 3, 4, 4, 1, 1, 0, 7]
 #: rows whose arguments have a domain in which NumPy and C define them, and what brings an argument there
 SHIFTS = ("left_shift", "right_shift")
+# a nan has a sign, but no operation says which (IEEE 754, 6.3): what reads it must not see one
+SIGNS = {"copysign": "ROWS['copysign']({0}, T.switch(T.isnan({1}), 1, {1}))"}
 #: units in the last place by which results are disturbed
 NOISE = 16.0
 RUNS = 4
@@ -186,7 +188,9 @@ def elementwise(pool: Pool) -> None:
     names = [n for n, r in ROWS.items() if n != "cast" and r.home.startswith("symbolic")]
     name = str(pool.rng.choice(names))
     first = pool.pick()
-    if name in SHIFTS:
+    if name in SIGNS:
+        pool.add(f"ROWS[{name!r}]({SIGNS[name]})", first, pool.partner(first))
+    elif name in SHIFTS:
         pool.add(f"ROWS[{name!r}]({{0}}, {{1}} & 7)", pool.pick(lambda a: a.dtype.kind in "iu"), pool.pick(
             lambda a: a.dtype.kind in "iu" and a.ndim == 0) or first)
     elif ROWS[name].nin == 1:

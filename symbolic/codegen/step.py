@@ -265,13 +265,14 @@ class LoopWriter(Writer):
         at = "at" if step == "1" else f"at * ({step})"
         return [f"{declared} = ({CTYPES[d.dtype]} *)out[{place}] + {at};"]
 
-    def _take(self, room: int, size: Expr, lines: list[str]) -> None:
-        if size.op == "const" and size.arg <= SMALL * 8:
+    def _take(self, room: int, sizes: tuple[Expr, ...], lines: list[str]) -> None:
+        size = sizes[0]
+        if len(sizes) == 1 and size.op == "const" and size.arg <= SMALL * 8:
             self.hoisted.append(f"int64_t m{room}[{max(1, -(-int(size.arg) // 8))}];")
             return
         if lines is not self.hoisted:
             self.reused = True
-        super()._take(room, size, lines)
+        super()._take(room, sizes, lines)
 
     def _copies(self) -> None:
         for slot, k in enumerate(self.lowering.outputs):

@@ -283,9 +283,16 @@ class Writer:
             self._take(room, self.plan.sizes[room], self.hoisted if lines is self.memory else lines)
         lines.append(f"{c} *p{d.id} = m{room};")
 
-    def _take(self, room: int, size: Expr, lines: list[str]) -> None:
-        """Take memory for a block."""
-        lines += [f"void *m{room} = rt->scratch(rt, {self._bytes(size)});", f"if (!m{room})", "    return -1;"]
+    def _take(self, room: int, sizes: tuple[Expr, ...], lines: list[str]) -> None:
+        """Take memory for a block, as much as the largest of its values needs."""
+        wanted = self._bytes(sizes[0])
+        if len(sizes) > 1:
+            lines.append(f"double m{room}_bytes = {wanted};")
+            for size in sizes[1:]:
+                other = self._bytes(size)
+                lines += [f"if ({other} > m{room}_bytes)", f"    m{room}_bytes = {other};"]
+            wanted = f"m{room}_bytes"
+        lines += [f"void *m{room} = rt->scratch(rt, {wanted});", f"if (!m{room})", "    return -1;"]
 
     def _bytes(self, size: Expr) -> str:
         """Return a size as C: as double, which doesn't overflow, unless it is a number."""

@@ -35,13 +35,14 @@ class Expr:
     dtype : str
     """
 
-    __slots__ = ("__weakref__", "_order", "arg", "args", "dtype", "op")
+    __slots__ = ("__weakref__", "_loads", "_order", "arg", "args", "dtype", "op")
 
     op: str
     args: tuple[Expr, ...]
     arg: Any
     dtype: str
     _order: tuple[Expr, ...] | None  # what is below it, see `toposort`
+    _loads: tuple[Expr, ...] | None  # those of them that are loads
 
     def __new__(cls, op: str, args: tuple[Expr, ...] = (), arg: Any = None, dtype: str = "int64") -> Expr:
         if op == "const":
@@ -54,7 +55,7 @@ class Expr:
             return found
         self = object.__new__(cls)
         self.op, self.args, self.arg, self.dtype = op, args, arg, dtype
-        self._order = None
+        self._order = self._loads = None
         _INTERNED[key] = self
         return self
 
@@ -483,6 +484,16 @@ def toposort(roots: Iterable[Expr]) -> list[Expr]:
     if root is not None and len(order) <= _SMALL:
         root._order = tuple(order[:-1])  # without itself: no cycle for the collector
     return order
+
+
+def loads(root: Expr) -> list[Expr]:
+    """Return the loads in `root`, itself included, arguments first."""
+    if root._loads is None:
+        below = tuple(n for n in toposort([root])[:-1] if n.op == "load")
+        if len(below) > _SMALL:
+            return [*below, root] if root.op == "load" else list(below)
+        root._loads = below
+    return [*root._loads, root] if root.op == "load" else list(root._loads)
 
 
 def rebuild(node: Expr, args: tuple[Expr, ...]) -> Expr:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from symbolic.codegen.lower import Def, Lowering
 from symbolic.infer import Guard
-from symbolic.scalar import Expr, Part, cost, replace_symbols, substitute, toposort
+from symbolic.scalar import Expr, Part, cost, loads, replace_symbols, substitute
 
 #: instructions up to which a value of one load is computed again rather than stored
 CHEAP = 2
@@ -31,11 +31,6 @@ class Group:
     split: int
     items: list[int] = field(default_factory=list)
     phase: dict[int, int] = field(default_factory=dict)
-
-
-def loads(e: Expr) -> list[Expr]:
-    """Return the loads below `e`."""
-    return [n for n in toposort([e]) if n.op == "load"]
 
 
 def parts_loads(parts: Iterable[Part]) -> list[Expr]:

@@ -1,7 +1,7 @@
 """Stage *plan*: which values share memory, and which new values of shared variables are written over the old ones.
 
-Lifetimes are counted in steps. A block of memory is as large as the largest of the values that lie in it one after the other: extents
-are known only at the call, so values of equal size go first, then others of the same rank. Memory is never reused
+Lifetimes are counted in steps. A block of memory is as large as the largest of the values that lie in it one after the
+other: extents are known only at the call, so values of equal size go first, then others of the same rank. Memory is never reused
 within one step, unless a value is *donated*: read for the last time, element by element, by what is written
 there. The old value of a shared variable may be donated to its update once nothing can fail any more.
 """
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from symbolic.codegen.fuse import Fusion, Group, loads
+from symbolic.codegen.fuse import Fusion, Group
 from symbolic.codegen.lower import Def
-from symbolic.scalar import Expr, const
+from symbolic.scalar import Expr, const, loads
 
 #: values up to this many elements keep memory of their own: the host may read them
 SMALL = 8

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from symbolic.codegen.fuse import Fusion, Group, loads
+from symbolic.codegen.fuse import Fusion, Group
 from symbolic.codegen.loops import Bound, build, build_check, build_part
 from symbolic.codegen.lower import BLAS_TYPES, Def, Lowering
 from symbolic.codegen.memory import ALLOCATES, Plan, Planner
@@ -19,7 +19,7 @@ from symbolic.codegen.printer import CTYPES, LongParts, literal, operation, pare
 from symbolic.codegen.render import broken, render_kernel
 from symbolic.errors import NotSupported
 from symbolic.infer import Guard
-from symbolic.scalar import Expr, const
+from symbolic.scalar import Expr, const, loads
 from symbolic.scalar import toposort as expr_toposort
 from symbolic.template import Template
 

@@ -1,8 +1,9 @@
 """Values that are cheap to compute again from what stays in memory anyway are computed again, not kept.
 
-A deep network keeps two arrays of each layer for its gradient: what enters the activation, whose derivative needs it, and what
-comes out, which the gradient of the next weights needs. The latter is computed again just before it is read, so of each layer one array
-remains. T. Chen, B. Xu, C. Zhang, C. Guestrin, "Training deep nets with sublinear memory cost", 2016, section 3.
+A deep network keeps two arrays of each layer for its gradient: what enters the activation, whose derivative needs it, and
+what comes out, which the gradient of the next weights needs. The latter is computed again just before it is read, so of
+each layer one array remains. T. Chen, B. Xu, C. Zhang, C. Guestrin, "Training deep nets with sublinear memory cost",
+2016, section 3.
 """
 from __future__ import annotations
 
@@ -34,8 +35,8 @@ def recompute_cheap(graph: FunctionGraph) -> FunctionGraph:
 class _Plan:
     """When the nodes of a graph run, as far as data tells, and what is worth computing twice.
 
-    ``depth`` counts nodes on the longest path to a node. ``at`` is the same, but what is cheap or only an order of elements runs with
-    the first that reads it, since it will be fused into that. (at, depth) grows along every edge; what is added keeps
+    ``depth`` counts nodes on the longest path to a node. ``at`` is the same, but what is cheap or only an order of elements
+    runs with the first that reads it, since it will be fused into that. (at, depth) grows along every edge; what is added keeps
     this so, which is why the new graph has no cycle.
     """
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from symbolic.codegen.accumulate import Accumulation
 from symbolic.codegen.lower import Def, Lowering
 from symbolic.infer import Guard
 from symbolic.scalar import Expr, Part, cost, loads, replace_symbols, substitute
@@ -39,9 +40,12 @@ def parts_loads(parts: Iterable[Part]) -> list[Expr]:
 
 
 class Fusion:
-    """Decides for one lowered graph; ``groups`` and ``steps`` are the result."""
+    """Decides for one lowered graph; ``groups`` and ``steps`` are the result.
 
-    def __init__(self, lowering: Lowering, guards: Iterable[Guard] = ()) -> None:
+    With `products`, sums with a product in them may become one call of a BLAS.
+    """
+
+    def __init__(self, lowering: Lowering, guards: Iterable[Guard] = (), products: bool = True) -> None:
         self.defs = lowering.defs
         #: what the host reads: outputs, and scalars that guards compare
         self.roots = set(lowering.outputs)
@@ -53,6 +57,8 @@ class Fusion:
         self._needed()
         self._inline_cheap()
         self._needed()
+        if products:
+            self._accumulate()
         self._splits()
         #: what checks look at is stored before them: else a kernel might compute it and use it as an index at once
         self.looked_at = {n.arg for k in self.order if self.defs[k].kind == "check" for n in self.reads(self.defs[k])}
@@ -182,6 +188,11 @@ class Fusion:
         names = {a.arg for a in n.args if a.op == "sym"}
         return (p.kind == "map" and p.id not in self.stored and self.clients.get(p.id) == [d.id]
                 and len(names) == len(n.args) == len(d.axes) and names == set(d.axes))
+
+    def _accumulate(self) -> None:
+        found = Accumulation(self.defs, self.clients, self.stored)
+        if sum(found.fold(self.defs[k]) for k in self.order):
+            self._needed()
 
     # --------------------------------------------------------------------------------------- levels
 

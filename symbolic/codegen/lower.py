@@ -40,6 +40,10 @@ class Def:
         The axes that index the result, in its order.
     body : Expr
         Over `axes`, host symbols and ``load(def id, indices)``.
+    alpha, beta : float
+        Of a ``gemm``: ``alpha`` times the product is added to ``beta`` times `base`, if there is one.
+    folded : Def
+        The product that such a sum was made of.
     """
 
     id: int
@@ -64,6 +68,9 @@ class Def:
     loop: Loop | None = None
     arms: Arms | None = None
     template: Template | None = None
+    alpha: float = 1.0
+    beta: float = 0.0
+    folded: Def | None = None
 
     @property
     def label(self) -> str:

@@ -140,6 +140,10 @@ class Planner:
             others = [o.arg for p in d.parts for e in (*p.extents, *p.index, p.body) for o in loads(e)]
             if self._dies(base, n) and self._fits(base, d) and all(self._owner(o) != base.id for o in others):
                 yield base
+        if d.kind == "gemm" and d.base is not None:
+            base = self.defs[self._owner(d.base)]
+            if self._dies(base, n) and self._fits(base, d) and all(self._owner(o) != base.id for o in d.inputs):
+                yield base
         if d.kind != "map" or not isinstance(step, Group) or len(step.home) != 1 or not self._stored(d, step):
             return
         assert d.body is not None

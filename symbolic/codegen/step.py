@@ -68,7 +68,7 @@ class LoopWriter(Writer):
         lowering.outputs = [lowering.outputs[k] for k in self.places]
         guards = [*extents.guards, *self._kept_extents(lowering)]
         self.each: list[str] = []
-        super().__init__(lowering, Fusion(lowering, guards), guards, range(self.carries), unit)
+        super().__init__(lowering, Fusion(lowering, guards, products=False), guards, range(self.carries), unit)
 
     def _kept_extents(self, lowering: Lowering) -> list[Guard]:
         """Return the conditions that a carry has the same extents after a step as before, and a trace in each step."""

@@ -351,8 +351,15 @@ class Writer:
 
     def _gemm(self, d: Def) -> None:
         self._allocate(d)
-        self.lines.append(f"/* {comment(d)} */")
+        self.lines += [f"/* {comment(x)} */" for x in (d.folded, d) if x is not None]
+        if d.base is not None:
+            self._begin_with(d)
         self.lines += self._multiplied(d)
+
+    def _begin_with(self, d: Def) -> None:
+        """Copy the value that `d` is `base` with changes of, unless it lies there already."""
+        if d.id not in self.plan.donor:
+            self.lines.append(f"memcpy(p{d.id}, p{d.base}, ({self._count(d)}) * sizeof({CTYPES[d.dtype]}));")
 
     def _multiplied(self, d: Def) -> list[str]:
         """Return the lines that leave a product to BLAS."""
@@ -360,7 +367,7 @@ class Writer:
         extents = [self.host(e) for e in self._product_extents(d)]
         operands = [f"p{k}" for k in (*d.inputs, d.id)]
         return broken("multiply(", ["rt", f"'{BLAS_TYPES[d.dtype]}'", *flips, *extents, *operands,
-                                    f"{self.product_worth:.0e}"], ");")
+                                    repr(d.alpha), repr(d.beta), f"{self.product_worth:.0e}"], ");")
 
     def _product_extents(self, d: Def) -> tuple[Expr, Expr, Expr]:
         """Return the rows and columns of a product, and how many terms each element is the sum of."""
@@ -493,8 +500,8 @@ class Writer:
 
     def _scatter(self, d: Def) -> None:
         self._allocate(d)
-        if d.base is not None and d.id not in self.plan.donor:
-            self.lines.append(f"memcpy(p{d.id}, p{d.base}, ({self._count(d)}) * sizeof({CTYPES[d.dtype]}));")
+        if d.base is not None:
+            self._begin_with(d)
         for part in d.parts:
             self._call(build_part(self.fusion, d, part), [comment(d)])
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -194,8 +195,27 @@ def _tgamma(x: float) -> float:
     return math.copysign(math.inf, x) if x == 0 else math.gamma(x)
 
 
+@cache
+def _zetas() -> list[float]:
+    """Return zeta(k) - 1 for k = 2, 3, ..., by Euler's and Maclaurin's formula from the hundredth term on."""
+    n = 100
+    return [sum(j ** -k for j in range(2, n)) + n ** (1 - k) / (k - 1) + n ** -k / 2 + k * n ** (-k - 1) / 12
+            - k * (k + 1) * (k + 2) * n ** (-k - 3) / 720 for k in range(2, 40)]
+
+
 def _lgamma(x: float) -> float:
+    if 0.5 < x < 2.5:  # Python's loses digits at its zeros, 1 and 2; Abramowitz and Stegun, "Handbook", 6.1.33
+        z = x - 2 if x > 1.5 else x - 1
+        series = sum((-z) ** k * zeta / k for k, zeta in enumerate(_zetas(), 2))
+        return z * (1 - 0.57721566490153286) + series - (math.log1p(z) if x <= 1.5 else 0.0)
     return math.inf if x <= 0 and x == math.floor(x) else math.lgamma(x)
+
+
+def _complex(re: Any, im: Any) -> np.ndarray:
+    """Return a complex array from its parts; ``re + 1j * im`` would make nan of an infinite part."""
+    out = np.empty(np.broadcast_shapes(np.shape(re), np.shape(im)), np.result_type(re, im, np.complex64))
+    out.real, out.imag = re, im
+    return out
 
 
 def _libm(name: str, numpy: Callable, cost: int = 20, c: str | None = None, cplx: bool = False) -> Atom:
@@ -263,7 +283,7 @@ _ATOM_ROWS = (
     Atom("real", 1, np.real, "{0}", result="real", complex_c="creal{f}({0})"),
     Atom("imag", 1, np.imag, "0", result="real", complex_c="cimag{f}({0})"),
     Atom("conj", 1, np.conj, "{0}", complex_c="conj{f}({0})"),
-    Atom("complex", 2, lambda re, im: re + 1j * im, "sym_complex{f}({0}, {1})", result="complex"),
+    Atom("complex", 2, _complex, "sym_complex{f}({0}, {1})", result="complex"),
     *(_philox(word) for word in range(4)),
 )
 ATOMS: dict[str, Atom] = {atom.name: atom for atom in _ATOM_ROWS}

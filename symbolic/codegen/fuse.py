@@ -98,7 +98,8 @@ class Fusion:
             for k in d.inputs:
                 p = self.defs[k]
                 flipped = (k in self.maps and len(p.kept) == 2 and p.body is not None and p.body.op == "load"
-                           and [a.arg if a.op == "sym" else None for a in p.body.args] == list(p.kept[::-1]))
+                           and [a.arg if a.op == "sym" else None for a in p.body.args] == list(p.kept[::-1])
+                           and self.defs[p.body.arg].extents == p.extents[::-1])  # not of a part that begins where it begins
                 sources.append(p.body.arg if flipped and p.body is not None else k)
                 flags.append(flipped)
             d.inputs, d.transposed = tuple(sources), tuple(flags)

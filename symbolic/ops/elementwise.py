@@ -137,7 +137,7 @@ class Elementwise(Op):
         if kind == "switch":
             types = types[1:]
         dtype = promote(*(t.dtype for t in types))
-        if kind in ("float", "complex"):
+        if kind in ("float", "complex", "phase"):
             dtype = to_float(dtype)
         if kind == "bits" and not is_discrete(dtype):
             raise errors.DTypeError(f"needs integers or bools, got {', '.join(str(t) for t in types)}")
@@ -148,7 +148,7 @@ class Elementwise(Op):
         kind = self.row.kind
         if kind == "bool":
             dtype = "bool"
-        elif kind == "real":
+        elif kind in ("real", "phase"):
             dtype = real_of(work)
         elif kind == "complex":
             dtype = promote(work, "complex64")

@@ -1,6 +1,7 @@
 """Products that a BLAS adds to what is there: ``beta * C + alpha * A B`` is one call, not a product and a pass over both.
 
-So a step of gradient descent, ``W - 0.1 * dot(x.T, g)``, needs no memory for the gradient of `W`.
+So a step of gradient descent, ``W - 0.1 * dot(x.T, g)``, needs no memory for the gradient of `W`. A `beta` other
+than 1 costs a BLAS a pass over C before the product; then this is only done where C needn't be copied first.
 """
 from __future__ import annotations
 
@@ -43,6 +44,8 @@ class Accumulation:
         product = self.defs[products[-1]]
         rest = [k for k in terms if k != product.id]
         if any(self.defs[k].extents != d.extents or self.defs[k].dtype != d.dtype for k in rest):
+            return False
+        if any(terms[k] != 1 and (self.defs[k].kind == "input" or not self._alone(k)) for k in rest):
             return False
         d.kind, d.body, d.inputs, d.transposed = "gemm", None, product.inputs, product.transposed
         d.alpha, d.folded = terms[product.id], product

@@ -146,7 +146,7 @@ class Elementwise(Op):
         return equal_extent_checks(types) + (_exponent_checks(types) if self.fn == "pow" else ())
 
     def compute(self, *types: TensorType) -> IndexLambda:
-        return _meaning(self.row, types)
+        return _meaning(self.row, types, self.infer_type(*types)[0])
 
     @property
     def hides(self) -> bool:  # type: ignore[override]
@@ -337,8 +337,7 @@ def _inferred(row: Row, types: tuple[TensorType, ...]) -> tuple[TensorType, ...]
 
 
 @lru_cache(maxsize=4096)
-def _meaning(row: Row, types: tuple[TensorType, ...]) -> IndexLambda:
-    out = _inferred(row, types)[0]
+def _meaning(row: Row, types: tuple[TensorType, ...], out: TensorType) -> IndexLambda:
     n = out.ndim
     args = []
     for k, t in enumerate(types):

@@ -460,13 +460,13 @@ def isnan(x: Expr) -> Expr:
 def maximum(x: Any, y: Any) -> Expr:
     """Return the larger; nan if either is nan, as NumPy."""
     x, y = lift(x, getattr(y, "dtype", None)), lift(y, getattr(x, "dtype", None))
-    return select((x >= y) | isnan(x), x, y)
+    return select(x >= y if np.dtype(x.dtype).kind in "biu" else (x >= y) | isnan(x), x, y)
 
 
 def minimum(x: Any, y: Any) -> Expr:
     """Return the smaller; nan if either is nan, as NumPy."""
     x, y = lift(x, getattr(y, "dtype", None)), lift(y, getattr(x, "dtype", None))
-    return select((x <= y) | isnan(x), x, y)
+    return select(x <= y if np.dtype(x.dtype).kind in "biu" else (x <= y) | isnan(x), x, y)
 
 
 # ------------------------------------------------------------------------------------------ traversal

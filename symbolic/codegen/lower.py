@@ -40,6 +40,8 @@ class Def:
         The axes that index the result, in its order.
     body : Expr
         Over `axes`, host symbols and ``load(def id, indices)``.
+    detail : tuple of Expr
+        Of a ``check``, what its message says; of a ``view``, the row at which it begins, if it isn't the first.
     alpha, beta : float
         Of a ``gemm``: ``alpha`` times the product is added to ``beta`` times `base`, if there is one.
     folded : Def

@@ -50,6 +50,7 @@ class LoopWriter(Writer):
     """
 
     name = ""
+    names_sizes = False  # some may change from step to step
     #: less than elsewhere: between steps threads stay awake
     product_worth = 4e5
     parameters: tuple[str, ...] = ("symbolic_runtime *rt", "const symbolic_array *constants", "int first",
@@ -68,7 +69,7 @@ class LoopWriter(Writer):
         lowering.outputs = [lowering.outputs[k] for k in self.places]
         guards = [*extents.guards, *self._kept_extents(lowering)]
         self.each: list[str] = []
-        super().__init__(lowering, Fusion(lowering, guards, products=False), guards, range(self.carries), unit)
+        super().__init__(lowering, Fusion(lowering, guards, parts=True), guards, range(self.carries), unit)
 
     def _kept_extents(self, lowering: Lowering) -> list[Guard]:
         """Return the conditions that a carry has the same extents after a step as before, and a trace in each step."""
@@ -296,7 +297,7 @@ class LoopWriter(Writer):
 
     def _constant_of_loop(self, k: int) -> int | None:
         """Return the Def of which `k` is another view, if it is the same in every step."""
-        while self.defs[k].kind == "view":
+        while self.defs[k].kind == "view" and not self.defs[k].detail:
             k = self.defs[k].base  # type: ignore[assignment]
         d = self.defs[k]
         return k if d.kind == "const" or d.kind == "input" and k >= self.carries + self.loop.sequences else None

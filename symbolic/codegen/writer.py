@@ -19,9 +19,12 @@ from symbolic.codegen.printer import CTYPES, LongParts, literal, operation, pare
 from symbolic.codegen.render import broken, render_kernel
 from symbolic.errors import NotSupported
 from symbolic.infer import Guard
-from symbolic.scalar import Expr, const, loads
+from symbolic.scalar import Expr, const, cost, loads
 from symbolic.scalar import toposort as expr_toposort
 from symbolic.template import Template
+
+#: instructions from which a size gets a name
+WORTH_A_NAME = 3
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ class Unit:
 class Writer:
     """Writes ``symbolic_run`` for one fused graph."""
 
+    #: whether sizes that take some arithmetic get names, first thing in the function
+    names_sizes = True
     #: multiplications from which a product is worth threads that may be asleep (some 50 us)
     product_worth = 2e6
 
@@ -97,6 +102,8 @@ class Writer:
         self.lines: list[str] = []
         self.extents: dict[int, set[int]] = {}  # axes of inputs that the host needs
         self.compared: set[str] = set()
+        self.sizes: dict[Expr, str] = {}
+        self.declared: list[str] = []
         self.leaves: dict[str, str] = {}
         self.memory: list[str] = []  # where values lie, before any kernel runs
         self.hoisted: list[str] = self.memory  # memory that is taken
@@ -128,7 +135,7 @@ class Writer:
         self._guards()
         head, self.lines = self.lines, []
         self._steps()
-        rest = [*head, *self.memory, *self.lines]
+        rest = [*self.declared, *head, *self.memory, *self.lines]
         self.lines = [*self._named_extents(), *self._used(rest), *rest]
 
     def _steps(self) -> None:
@@ -162,8 +169,15 @@ class Writer:
                 done[n] = f"p{n.arg}[{index}]"
             else:
                 done[n] = operation(n, [parenthesised(a, done[a]) for a in n.args])
-            done[n] = parts.part(n, done[n])
+            if n not in self.sizes and self.names_sizes and n.dtype == "int64" and cost(n) >= WORTH_A_NAME and self._fixed(n):
+                self.sizes[n] = f"e{len(self.sizes)}"
+                self.declared.append(f"const int64_t {self.sizes[n]} = {parts.text(done[n])};")
+            done[n] = self.sizes.get(n) or parts.part(n, done[n])
         return parts.text(done[e])
+
+    def _fixed(self, e: Expr) -> bool:
+        """Whether a host expression is known from the start: it reads only inputs."""
+        return all(not n.args and self.defs[n.arg].kind in ("input", "const") for n in loads(e))
 
     def _flat(self, k: int, index: list[str]) -> str:
         text = "0"
@@ -242,7 +256,8 @@ class Writer:
             return
         d: Def = step
         if d.kind == "view":
-            self.lines.append(f"const {CTYPES[d.dtype]} *p{d.id} = p{d.base}; /* {comment(d)} */")
+            start = "".join(f" + {parenthesised(n, self.host(n))}" for n in (self._row(d, e) for e in d.detail))
+            self.lines.append(f"const {CTYPES[d.dtype]} *p{d.id} = p{d.base}{start}; /* {comment(d)} */")
             self.ready.add(d.id)
         elif d.kind == "gemm":
             self._gemm(d)
@@ -355,6 +370,12 @@ class Writer:
         if d.base is not None:
             self._begin_with(d)
         self.lines += self._multiplied(d)
+
+    def _row(self, d: Def, n: Expr) -> Expr:
+        """Return the number of elements in the `n` rows before a part."""
+        for e in d.extents[1:]:
+            n = n * e
+        return n
 
     def _begin_with(self, d: Def) -> None:
         """Copy the value that `d` is `base` with changes of, unless it lies there already."""

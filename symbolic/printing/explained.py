@@ -64,7 +64,7 @@ def explain(f: Function) -> str:
         return "\n".join([*lines, *_python_steps(graph)])
     extents = infer(graph)
     lowering = Lowering(graph, extents)
-    fusion = Fusion(lowering, extents.guards)
+    fusion = Fusion(lowering, extents.guards, products=True, parts=True)
     lines += [*_rules(before, f), *_steps(fusion), *_stored(fusion, lowering), *_hoisted(before, graph)]
     return "\n".join([*lines, *_memory(f, fusion, lowering)])
 

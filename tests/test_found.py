@@ -61,3 +61,19 @@ def test_log_gamma_near_its_zeros(mode):
     known = symbolic.function([x], T.gammaln(x), mode=mode)([1.9911449897729396, 0.5, 1.5, 2.5, 1.0, 2.0])
     np.testing.assert_allclose(known, [-0.0037184276903118, math.log(math.pi) / 2, math.log(math.pi ** 0.5 / 2),
                                        math.log(math.pi ** 0.5 * 3 / 4), 0, 0], rtol=2e-14)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_integers_have_one_zero(mode, dtype):
+    x, n = TensorType(dtype, (None,))("x"), T.lvector("n")
+    whole = T.cast(x, "int64")
+    f = symbolic.function([x, n], [whole, T.cast(whole, dtype), T.cast(T.cast(x, "int8"), dtype), 0.0 - T.cast(n, dtype),
+                                   T.constant(0.0, dtype=dtype) - x], mode=mode)
+    values = np.array([-0.0, 0.0, -0.5, 0.5, -1.0, -1.5, 1.5, np.nan] * 9, dtype)
+    with np.errstate(invalid="ignore"):
+        want = [values.astype("int64"), values.astype("int64").astype(dtype), values.astype("int64").astype("int8").astype(dtype)]
+    got = f(values, np.arange(-2, 3))
+    for g, w in zip(got, [*want, 0.0 - np.arange(-2.0, 3), 0 - values], strict=True):
+        np.testing.assert_array_equal(g, w)
+        np.testing.assert_array_equal(np.signbit(g) & ~np.isnan(g), np.signbit(w) & ~np.isnan(w))

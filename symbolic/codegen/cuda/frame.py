@@ -58,7 +58,7 @@ class Frame:
         #: values of host expressions: of those that read something, and of those over shapes alone
         self.values: dict[Expr, Any] = {}
         self.fixed: dict[Expr, Any] = {} if before is None else before.fixed
-        self.launches: dict[str, Any] = {} if before is None else before.launches
+        self.launches: dict[int, Any] = {} if before is None else before.launches
         self.ready = set(range(len(program.graph.inputs))) | {d.id for d in program.defs if d.kind == "const"}
         self.waiting = list(program.guards) if before is None else program.reading_guards
 
@@ -212,13 +212,13 @@ class Frame:
         """Launch a kernel, and the one that joins its parts where there are several."""
         for k in writes:
             self.room(k)
-        found = self.launches.get(name)
+        found = self.launches.get(id(kernel))
         if found is None:
             sizes = [int(self.value(e)) for e in kernel.sizes]
             values = [np.asarray(self.value(e)).astype(e.dtype)[()] for e in kernel.params]
             found = sizes, values, grid_of(kernel, sizes)
             if not any(e in self.values for e in (*kernel.sizes, *kernel.params)):
-                self.launches[name] = found
+                self.launches[id(kernel)] = found
         sizes, values, grid = found
         if grid is None:
             return

@@ -117,7 +117,7 @@ class GraphProgram:
             self.places = [k for k in self.places[loop.carries:] if k in read or k >= end] + self.places[:loop.carries]
             self.lowering.outputs = [self.lowering.outputs[k] for k in self.places]
         guards: list[Guard] = list(extents.guards)
-        if loop is not None and loop.carries:
+        if loop is not None:
             guards += kept_extents(loop, self.lowering, node)
         self.fusion = Fusion(self.lowering, guards)
         self.defs, self.outputs = self.fusion.defs, self.lowering.outputs

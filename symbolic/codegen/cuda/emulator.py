@@ -213,7 +213,7 @@ class EmuDevice:
             return np.zeros((rows, columns), dtype)
         size = ((columns - 1) * leading + rows) * dtype.itemsize
         self._inside(pointer, size, "an operand of gemm")
-        flat = np.frombuffer((ctypes.c_char * size).from_address(pointer), dtype)
+        flat = _bytes(pointer, size).view(dtype)
         return np.lib.stride_tricks.as_strided(flat, (rows, columns), (dtype.itemsize, leading * dtype.itemsize))
 
     # ----------------------------------------------------------------------------------------- arrays
@@ -227,19 +227,20 @@ class EmuDevice:
         return value.pointer if isinstance(value, EmuArray) and value.device is self else None
 
 
+def _bytes(pointer: int, size: int) -> np.ndarray:
+    """Return memory as an array of bytes."""
+    return np.ctypeslib.as_array((ctypes.c_uint8 * max(1, size)).from_address(pointer))[:size]
+
+
 class _Graph:
     """What was captured."""
 
     def __init__(self, device: EmuDevice, noted: list[tuple[Callable[..., None], tuple[Any, ...]]]) -> None:
         self.device, self.noted = device, noted
-        self.launches = sum(call == device._run for call, _ in noted)
-        self.products = sum(call == device._multiply for call, _ in noted)
 
     def launch(self) -> None:
         """Do all of it again."""
         self.device.counts.graphs += 1
-        self.device.counts.launches += self.launches
-        self.device.counts.products += self.products
         for call, args in self.noted:
             self.device._do(call, *args)
 
@@ -279,8 +280,7 @@ class EmuArray:
     def _shown(self) -> np.ndarray:
         """Return the memory itself, for DLPack: the emulated device's is the host's."""
         self.device.synchronize()
-        data = np.frombuffer((ctypes.c_char * max(1, self.nbytes)).from_address(self.pointer), "u1")[:self.nbytes]
-        return data.view(self.dtype).reshape(self.shape)
+        return _bytes(self.pointer, self.nbytes).view(self.dtype).reshape(self.shape)
 
     def __dlpack__(self, **kwargs: Any) -> Any:
         return self._shown().__dlpack__(**kwargs)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from symbolic import errors
 from symbolic.codegen.cuda.kernels import OWNER, SLOT, STOPPED, CudaKernel, grid_of
 from symbolic.codegen.cuda.program import GraphProgram, Step
 from symbolic.codegen.lower import Def
+from symbolic.graph import describe
 from symbolic.scalar import ATOMS, Expr, toposort
 
 if TYPE_CHECKING:
@@ -137,6 +139,9 @@ class Frame:
                 found = self.run.input(k)
             elif d.kind == "view":
                 found = self.place(d.base)  # type: ignore[arg-type]
+            elif k in self.known:  # an extent that the host measured
+                found = self.run.scratch((id(self.program), "known", k), self.known[k].nbytes)
+                self.run.upload(found, self.known[k])
             else:
                 raise AssertionError(f"{d.label} isn't computed")
             self.places[k] = found
@@ -230,14 +235,14 @@ class Frame:
             size = parts * sizes[0] * np.dtype(dtype).itemsize if parts > 1 else 0
             partial.append(np.uint64(self.run.scratch((name, n), size) if size else 0))
         wide = any(n >= WIDE for n in sizes)
-        self.run.launch(name, wide, *grid, [*pointers, *values, *map(np.int64, sizes), *partial], what)
+        self.run.launch(name, wide, grid[0], grid[1], [*pointers, *values, *map(np.int64, sizes), *partial], what)
         if parts > 1:
             assert kernel.join is not None
             both = grid_of(kernel.join, sizes)
             assert both is not None
             join = self.run.name_of(kernel.join)
             pointers = [np.uint64(special[k] if k < 0 else self.place(k)) for k in kernel.join.buffers]
-            self.run.launch(join, wide, *both, [*pointers, *values, np.int64(sizes[0]), np.int64(parts), *partial], what)
+            self.run.launch(join, wide, both[0], both[1], [*pointers, *values, np.int64(sizes[0]), np.int64(parts), *partial], what)
 
     def _gemm(self, step: Step) -> None:
         d = step.d
@@ -316,8 +321,7 @@ class Frame:
             array.flags.writeable = False
             arrays.append(array)
         self.run.device.counts.host_steps += 1
-        with np.errstate(all="ignore"):
-            results = step.python(*arrays)
+        results = self._computed(step, arrays)
         for n, (k, r) in enumerate(zip(d.outputs, results, strict=True)):
             measured = self.program.measured(k)
             for a, extent in measured.items():
@@ -330,6 +334,20 @@ class Frame:
                 self.places[k] = (self.run.scratch((id(self.program), "opaque", k), r.nbytes) if self.defs[k].kind == "opaque"
                                   else self.room(k))
                 self.run.upload(self.places[k], r)
+
+    def _computed(self, step: Step, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        """Return what the host computes; errors of the package's own ops are told as by compiled programs."""
+        assert step.python is not None
+        node = step.python.node
+        try:
+            with np.errstate(all="ignore"):
+                return step.python(*arrays)
+        except errors.SymbolicError as error:
+            if node.op.opaque or not node.op.stable:
+                raise
+            text, _, hint = str(error).partition("\nhint: ")
+            raise type(error)(errors.message(node.op.name, text, tuple(describe(v) for v in node.inputs), node.loc, hint or None)
+                              ) from None
 
     def _host_array(self, k: int) -> np.ndarray:
         d = self.defs[k]

@@ -59,7 +59,8 @@ class DeviceCell:
 
     def __init__(self, device: Device, array: np.ndarray) -> None:
         self.device, self.dtype, self.shape = device, array.dtype, array.shape
-        self.memory, self.spare = Memory(device, array.nbytes), None
+        self.memory = Memory(device, array.nbytes)
+        self.spare: Memory | None = None
         self._write(array)
 
     def _write(self, array: np.ndarray) -> None:

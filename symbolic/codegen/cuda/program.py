@@ -139,8 +139,8 @@ class GraphProgram:
         if isinstance(step, Group):
             kernel = self.writer.group(step)
             what = "; ".join(comment(self.defs[k]) for k in step.items)
-            made = [k for k in step.items if k in kernel.buffers]
-            return Step("kernel", self.defs[step.items[-1]], what, [(kernels.name(kernel, what), kernel)], made)
+            stored = [k for k in step.items if k in kernel.buffers]
+            return Step("kernel", self.defs[step.items[-1]], what, [(kernels.name(kernel, what), kernel)], stored)
         d: Def = step
         shown = d if d.variable is not None or not d.outputs else self.defs[d.outputs[0]]
         made = Step({"python": "host", "template": "host"}.get(d.kind, d.kind), d, comment(shown))

@@ -153,6 +153,9 @@ class Program:
             recording.graph = self._captured(recording)
         if recording.graph is not None:
             recording.graph.launch()
+            self.device.counts.launches += sum(call == self.device.launch for call, _ in recording.commands)
+            self.device.counts.products += sum(call == self.device.gemm for call, _ in recording.commands)
+            self.device.counts.copies += sum(call == self.device.copy for call, _ in recording.commands)
         else:
             for call, args in recording.commands:
                 call(*args)

@@ -667,7 +667,7 @@ def make(spec: Spec) -> Function:
         return _made(spec)
     spec.profile = True
     made = _made(spec)
-    if isinstance(made, _Native):
+    if isinstance(made, _Native) or spec.device != "cpu" and not isinstance(made, InterpretedFunction):
         session.functions.append(made)
     return made
 

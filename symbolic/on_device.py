@@ -23,6 +23,7 @@ from symbolic.infer import Guard
 from symbolic.ops.transfer import Transfer
 from symbolic.opt.pipeline import optimised
 from symbolic.opt.rules import rules_for
+from symbolic.profiling import Profile, Row
 from symbolic.spec import Spec
 from symbolic.tree import node_text, verbose
 
@@ -63,7 +64,9 @@ class DeviceFunction(Function):
             index = {v: k for k, v in enumerate(spec.leaves)}
             updated = [index[s] for s, _ in spec.updates]
             made = DeviceProgram(graph, updated, len(spec.arguments), spec.name)
-        return graph, Program(made, self.device, len(spec.outputs))
+        program = Program(made, self.device)
+        program.times = {} if spec.profile else None
+        return graph, program
 
     # ------------------------------------------------------------------------------------------ calls
 
@@ -195,6 +198,15 @@ class DeviceFunction(Function):
             self.variants.clear()
             self.program.free()
             self.fallback = None
+
+    def profile(self) -> Profile:
+        """Return times of the steps; a function that times them waits for each, and is slower."""
+        if self.program.times is None:
+            raise ValueError(f"{self.name}.profile(): the function doesn't time its steps\n"
+                             "hint: make it with function(..., profile=True), or under `with symbolic.profile():`")
+        rows = [Row(what, kind, kernels, int(calls), seconds, size, 0.0, "")
+                for (kind, what, kernels), (calls, seconds, size) in self.program.times.items()]
+        return Profile(f"{self.name} on {self.device.name}", rows, [], [])
 
     @property
     def source(self) -> str:

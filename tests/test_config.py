@@ -40,7 +40,7 @@ FROM_ENVIRONMENT = {
     "vector_libm": ("0", False),
     "dump": ("/tmp/dump", "/tmp/dump"),
 }
-WRONG = {"device_outputs": "perhaps", "deterministic": "very", 
+WRONG = {"device_outputs": "perhaps", "deterministic": "very",
     "floatX": "float23", "mode": "FAST", "device": "tpu", "on_unused_input": "shout",
     "allow_input_downcast": "maybe", "warn_float64": 1, "cast_policy": "c", "exception_verbosity": "loud",
     "compute_test_value": "yes", "print_test_value": "perhaps", "nan_guard_action": "stop",

@@ -17,6 +17,8 @@ from symbolic.codegen.cuda.protocol import PRODUCTS, Counts
 from symbolic.errors import DeviceError, DeviceMemoryError
 
 _PAGE = mmap.PAGESIZE
+#: bytes before and behind an array that can't be touched
+_GUARD = 16 * _PAGE
 _NAN, _CANARY = 0xFF, 0xA5
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mmap.restype = ctypes.c_void_p
@@ -75,13 +77,13 @@ class EmuDevice:
             raise DeviceMemoryError(f"{self.name}: out of memory: {size} bytes asked for, {sum(self.live.values())} of "
                                     f"{self.limit} in use")
         rounded, whole = _geometry(size)
-        start = _libc.mmap(None, whole + 2 * _PAGE, mmap.PROT_READ | mmap.PROT_WRITE,
+        start = _libc.mmap(None, whole + 2 * _GUARD, mmap.PROT_READ | mmap.PROT_WRITE,
                            mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
         if start in (None, _FAILED):
             raise DeviceMemoryError(f"{self.name}: out of memory: {size} bytes asked for")
-        _libc.mprotect(start, _PAGE, 0)
-        _libc.mprotect(start + _PAGE + whole, _PAGE, 0)
-        pointer = start + _PAGE + whole - rounded
+        _libc.mprotect(start, _GUARD, 0)
+        _libc.mprotect(start + _GUARD + whole, _GUARD, 0)
+        pointer = start + _GUARD + whole - rounded
         ctypes.memset(pointer, _NAN, size)
         ctypes.memset(pointer + size, _CANARY, rounded - size)
         self.live[pointer] = size
@@ -97,7 +99,7 @@ class EmuDevice:
         size = self.live.pop(pointer)
         rounded, whole = _geometry(size)
         behind = ctypes.string_at(pointer + size, rounded - size)
-        _libc.munmap(pointer + rounded - whole - _PAGE, whole + 2 * _PAGE)
+        _libc.munmap(pointer + rounded - whole - _GUARD, whole + 2 * _GUARD)
         if behind.strip(bytes([_CANARY])):
             raise DeviceError(f"{self.name}: a kernel wrote behind the end of an array of {size} bytes")
 

@@ -172,8 +172,13 @@ class Frame:
     def evaluate(self) -> list[int]:
         """Do all steps; return where the outputs lie."""
         self.check_guards()
+        timed = self.run.owner.times is not None and self.program is self.run.program.root
         for step in self.program.steps:
-            getattr(self, f"_{step.kind}")(step)
+            run = getattr(self, f"_{step.kind}")
+            if timed and step.kind != "view":
+                self.run.timed(step, self, run)
+            else:
+                run(step)
             self.ready.add(step.d.id)
             self.ready.update(step.d.outputs)
             self.ready.update(step.made)
@@ -242,7 +247,8 @@ class Frame:
             assert both is not None
             join = self.run.name_of(kernel.join)
             pointers = [np.uint64(special[k] if k < 0 else self.place(k)) for k in kernel.join.buffers]
-            self.run.launch(join, wide, both[0], both[1], [*pointers, *values, np.int64(sizes[0]), np.int64(parts), *partial], what)
+            counts = np.int64(sizes[0]), np.int64(parts)
+            self.run.launch(join, wide, both[0], both[1], [*pointers, *values, *counts, *partial], what)
 
     def _gemm(self, step: Step) -> None:
         d = step.d

@@ -6,8 +6,9 @@ values); such calls are worked out every time.
 """
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,13 +60,15 @@ class Recording:
 class Program:
     """A function's program on a device, with its kernels, constants and recordings."""
 
-    def __init__(self, program: DeviceProgram, device: Device, count: int) -> None:
-        self.program, self.device, self.count = program, device, count
+    def __init__(self, program: DeviceProgram, device: Device) -> None:
+        self.program, self.device = program, device
         self.constants: dict[int, tuple[Memory, np.ndarray]] = {}
         self.recordings: OrderedDict[Any, Recording] = OrderedDict()
         self._functions: dict[bool, dict[str, Any]] = {}
         self.counts = Counts()
         self.capture = True
+        #: with a profile: calls, seconds and bytes of each step
+        self.times: dict[tuple[str, str, str], list[float]] | None = None
         if program.names:
             self.functions(False)
 
@@ -136,7 +139,7 @@ class Program:
             run.evaluate()
             raise DeviceError(f"{self.device.name}: a check failed, but not when the call was done again") from None
         recording = run.recording
-        if not run.dynamic and len(recording.commands) <= LONGEST:
+        if self.times is None and not run.dynamic and len(recording.commands) <= LONGEST:
             self.recordings[key] = recording
             while len(self.recordings) > KEPT:
                 self.recordings.popitem(last=False)
@@ -250,6 +253,20 @@ class Run:
         call = getattr(self.device, name)
         self.recording.commands.append((call, args))
         call(*args)
+
+    def timed(self, step: Step, frame: Frame, run: Callable[[Step], None]) -> None:
+        """Do a step of a function that times its steps: each is waited for."""
+        self.device.synchronize()
+        began = time.perf_counter()
+        run(step)
+        self.device.synchronize()
+        seconds = time.perf_counter() - began
+        touched = {k for _, kernel in step.kernels for k in kernel.buffers if k >= 0} | set(step.d.inputs)
+        size = sum(frame.size(k) for k in touched) + (frame.size(step.d.id) if step.kind == "gemm" else 0)
+        row = self.owner.times.setdefault(  # type: ignore[union-attr]
+            (step.kind, step.what, " ".join(n for n, _ in step.kernels)), [0, 0.0, 0])
+        for k, more in enumerate((1, seconds, size)):
+            row[k] += more
 
     def launch(self, name: str, wide: bool, grid: tuple[int, int, int], block: tuple[int, int, int], args: Sequence[Any],
                what: str) -> None:

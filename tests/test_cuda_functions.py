@@ -217,8 +217,8 @@ def test_a_kernel_that_fails_names_the_users_line(monkeypatch):
 def test_row_kernels_and_reductions_in_every_order_of_threads(order, device):
     device.order = order
     x = T.dmatrix("x")
-    outs = [T.nnet.softmax(x), x.sum(0), x.sum(1), x.sum(), x.max(), x.argmax(1), x.argmin(0), x.var(1), x.prod(0), T.all(x > 0, 1),
-            x.min(0), T.nnet.logsoftmax(x)]
+    outs = [T.nnet.softmax(x), x.sum(0), x.sum(1), x.sum(), x.max(), x.argmax(1), x.argmin(0), x.var(1), x.prod(0),
+            T.all(x > 0, 1), x.min(0), T.nnet.logsoftmax(x)]
     f = symbolic.function([x], outs, device=DEVICE)
     for shape in [(3, 5), (700, 3), (2, 900), (40, 300), (1, 1), (5, 0)]:
         a = np.random.default_rng(2).normal(size=shape)

@@ -154,7 +154,7 @@ def cubin(source: str, architecture: str, kernels: Sequence[str]) -> Path:
         return path
     began = time.perf_counter()
     code, log = compile_text(source, architecture)
-    about = {"key": name, "title": source.partition("\n")[0].strip("/* "), "architecture": f"sm_{architecture}",
+    about = {"key": name, "architecture": f"sm_{architecture}",
              "compiler": version(), "seconds": time.perf_counter() - began, "created": time.time(), "kernels": list(kernels),
              "resources": resources(log), "bytes": len(code)}
     for suffix, data in ((".cu", source.encode()), (".json", json.dumps(about, indent=1).encode()), (".cubin", code)):

@@ -77,15 +77,18 @@ class Kernels:
         self.notes.setdefault(name, []).append(note)
         return name
 
+    def code(self) -> str:
+        """Return the text of all kernels as it is compiled: the same for the same computation, wherever its user wrote it."""
+        texts = [text.replace("KERNEL", name) for text, name in self.names.items()]
+        return f"{cuda_prelude(chr(10).join(self.names))}\n{chr(10).join(texts)}"
+
     def source(self, title: str) -> str:
-        """Return the text of all kernels."""
+        """Return the same for people: with what each kernel computes."""
         bodies = []
         for text, name in self.names.items():
             notes = "".join(f"/* {n} */\n" for n in dict.fromkeys(self.notes[name]))
             bodies.append(notes + text.replace("KERNEL", name))
-        joined = "\n".join(bodies)
-        code = "\n".join(self.names)  # comments hold the user's text, which may look like code
-        return f"/* {title.replace('*/', '* /')} */\n{cuda_prelude(code)}\n{joined}"
+        return f"/* {title.replace('*/', '* /')} */\n{cuda_prelude(chr(10).join(self.names))}\n{chr(10).join(bodies)}"
 
 
 class GraphProgram:
@@ -205,5 +208,5 @@ class DeviceProgram:
         host = [k for k, v in enumerate(graph.inputs[:arguments]) if v.ndim == 0 and is_discrete(v.dtype)]
         self.root = GraphProgram(graph, self.kernels, updated, host_inputs=host)
         self.guarded, self.updated, self.arguments = guarded, list(updated), arguments
-        self.source = self.kernels.source(title)
+        self.source, self.code = self.kernels.source(title), self.kernels.code()
         self.names = list(self.kernels.names.values())

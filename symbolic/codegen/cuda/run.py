@@ -75,8 +75,8 @@ class Program:
     def functions(self, wide: bool) -> dict[str, Any]:
         """Return the kernels; `wide` ones count in 64 bits."""
         if wide not in self._functions:
-            source = ("#define SYM_WIDE\n" if wide else "") + self.program.source
-            self._functions[wide] = self.device.load(source, self.program.names)
+            code = ("#define SYM_WIDE\n" if wide else "") + self.program.code
+            self._functions[wide] = self.device.load(code, self.program.names)
         return self._functions[wide]
 
     def free(self) -> None:

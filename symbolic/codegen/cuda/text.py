@@ -13,7 +13,8 @@ from pathlib import Path
 from symbolic.codegen.kernel_ir import Accumulate, Finish, For, Init, Kernel, Let, Stmt, Store
 from symbolic.codegen.printer import CTYPES, LongParts, literal, operation, parenthesised
 from symbolic.codegen.render import Renderer
-from symbolic.scalar import COMBINERS, Expr, sym, toposort
+from symbolic.scalar import ATOMS, COMBINERS, Expr, sym, toposort
+from symbolic.types import is_discrete
 
 _TEMPLATES = Path(__file__).parent.parent / "templates"
 _SECTION = re.compile(r"/\* when: (.*?) \*/\n(.*?)(?=/\* when: |\Z)", re.DOTALL)
@@ -74,7 +75,7 @@ class CudaRenderer(Renderer):
             elif n.op == "load":
                 done[n] = f"{n.arg}[{done[n.args[0]]}]"
             else:
-                done[n] = operation(n, [parenthesised(a, done[a]) for a in n.args])
+                done[n] = operation(n, [_converted(n, parenthesised(a, done[a])) for a in n.args])
             if n is not root and len(done[n]) > LongParts.LONG and parts.uses[n] > 1:
                 self.count += 1  # CUDA's compilers know no expressions of statements: the part gets a line of its own
                 self._emit(self.depth, f"const {CTYPES[n.dtype]} v{self.count} = {done[n]};")
@@ -131,6 +132,14 @@ class CudaRenderer(Renderer):
             self._emit(depth, f"sym_atomic_add(&{target}.im, ({value}).im);")
         else:
             self._emit(depth, f"sym_atomic_add(&{target}, {value});")
+
+
+def _converted(n: Expr, argument: str) -> str:
+    """Return an argument of a function: C makes a double of an integer, C++ looks for another function of that name."""
+    atom = ATOMS.get(n.op)
+    if atom is None or "{f}(" not in atom.c or n.op in ("pow", "abs") or not is_discrete(n.args[0].dtype):
+        return argument
+    return f"(double)({argument})"
 
 
 def joined(combiner: str, x: str, now: str, dtype: str) -> str:

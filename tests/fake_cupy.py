@@ -198,7 +198,8 @@ def modules(emu: EmuDevice, gpus: int = 1) -> dict[str, types.ModuleType]:
                          get_current_stream=lambda: Stream(non_blocking=True),
                          memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
                          driver=types.SimpleNamespace(CUDADriverError=CUDADriverError))
-    cupy.__dict__.update(cuda=cuda, RawModule=Module, ndarray=ndarray, ascontiguousarray=lambda a: ndarray(a.shape, a.dtype.name, a.data))
+    cupy.__dict__.update(cuda=cuda, RawModule=Module, ndarray=ndarray,
+                         ascontiguousarray=lambda a: ndarray(a.shape, a.dtype.name, a.data))
     blas.__dict__.update(sgemm=gemm("float32"), dgemm=gemm("float64"), cgemm=gemm("complex64"), zgemm=gemm("complex128"),
                          setStream=lambda handle, stream: None, setMathMode=lambda handle, mode: None)
     nvrtc.__dict__.update(createProgram=create, compileProgram=compile_program, destroyProgram=lambda p: None,

@@ -56,10 +56,10 @@ def families() -> dict[str, str]:
     return {
         "rows": code([x, y], [T.nnet.softmax(x), T.nnet.logsoftmax(y), x.var(1), T.argmax(y, 1), x.sum(1), T.all(x > 0, 1),
                               (x - x.mean(1, keepdims=True)) / T.sqrt(x.var(1, keepdims=True) + 1e-5)]),
-        "reductions": code([x, y, b, u, h, c], [x.sum(), y.sum(0), x.max(0), b.sum(1), u.prod((0, 2)), u.max(1), h.sum(), h.max(1),
-                                                c.sum(0), c.prod(), T.any(x > 0), y.min(), T.argmin(x), x.T.sum(0)]),
-        "scatters": code([x, y, k], [T.inc_subtensor(x[k], 1), T.set_subtensor(y[k], 2.0), T.concatenate([x, x * 2], 1), y[::-1, 1:],
-                                     T.inc_subtensor(y[:, 1:], 3.0)]),
+        "reductions": code([x, y, b, u, h, c], [x.sum(), y.sum(0), x.max(0), b.sum(1), u.prod((0, 2)), u.max(1), h.sum(),
+                                                h.max(1), c.sum(0), c.prod(), T.any(x > 0), y.min(), T.argmin(x), x.T.sum(0)]),
+        "scatters": code([x, y, k], [T.inc_subtensor(x[k], 1), T.set_subtensor(y[k], 2.0), T.concatenate([x, x * 2], 1),
+                                     y[::-1, 1:], T.inc_subtensor(y[:, 1:], 3.0)]),
         "ordered": code([x, k], [T.inc_subtensor(x[k], x[k] * 2)], "more"),
         "random": code([number], [random.normal(number, (5, 7)), random.normal(number, (4,), dtype="float32")]),
         "inner": code([y], [loop, ifelse(y.sum() > 0, y * 2, T.exp(y))]),
@@ -96,8 +96,8 @@ def check(name: str, text: str, architectures: tuple[str, ...], spills: bool = F
     return count
 
 
-needs_compiler = pytest.mark.skipif(not compilers(), reason="neither NVRTC (pip install cupy-cuda13x 'nvidia-cuda-nvrtc==13.0.*') "
-                                    "nor nvcc is installed")
+needs_compiler = pytest.mark.skipif(not compilers(), reason="neither NVRTC (pip install cupy-cuda13x "
+                                    "'nvidia-cuda-nvrtc==13.0.*') nor nvcc is installed")
 
 
 @needs_compiler

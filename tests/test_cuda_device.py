@@ -6,7 +6,7 @@ import pytest
 
 from symbolic import errors
 from symbolic.codegen.cuda.emulator import EmuDevice
-from symbolic.codegen.cuda.kernels import CudaKernel, grid_of
+from symbolic.codegen.cuda.geometry import CudaKernel, grid_of
 from symbolic.codegen.cuda.protocol import Counts, parse
 from symbolic.codegen.cuda.text import cuda_prelude
 

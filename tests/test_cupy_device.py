@@ -1,4 +1,4 @@
-"""CuPy's device without a GPU: every line of it against a stand-in; the names it uses against the real CuPy, where there is one."""
+"""CuPy's device without a GPU: every line of it against a stand-in; the names it uses against the real one, if there."""
 from __future__ import annotations
 
 import gc

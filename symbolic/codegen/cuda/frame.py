@@ -10,23 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symbolic import errors
-from symbolic.codegen.cuda.kernels import OWNER, SLOT, STOPPED, CudaKernel, grid_of
+from symbolic.codegen.cuda.geometry import OWNER, SLOT, STOPPED, CudaKernel, grid_of
+from symbolic.codegen.cuda.inner import Inner
 from symbolic.codegen.cuda.program import GraphProgram, Step
-from symbolic.codegen.lower import Def
-from symbolic.graph import describe
-from symbolic.scalar import ATOMS, Expr, toposort
+from symbolic.scalar import Expr
 
 if TYPE_CHECKING:
     from symbolic.codegen.cuda.run import Run
 
 #: from this many elements on, positions need 64 bits: less than 2^32 by the steps of a grid
 WIDE = 2**31
-#: elements up to which a constant's value is handed on to loops and arms for extents
-SMALL = 64
 
 
-class Frame:
+class Frame(Inner):
     """Runs a program.
 
     Parameters
@@ -63,68 +59,6 @@ class Frame:
         self.launches: dict[int, Any] = {} if before is None else before.launches
         self.ready = set(range(len(program.graph.inputs))) | {d.id for d in program.defs if d.kind == "const"}
         self.waiting = list(program.guards) if before is None else program.reading_guards
-
-    # ---------------------------------------------------------------------------------------- scalars
-
-    def value(self, e: Expr) -> Any:
-        """Return a host expression's value."""
-        if e.op == "const":
-            return e.arg
-        if e in self.fixed:
-            return self.fixed[e]
-        if e not in self.values:
-            with np.errstate(all="ignore"):
-                for n in toposort([e]):
-                    if n in self.fixed or n in self.values:
-                        continue
-                    value = self._value(n)
-                    (self.values if n.op == "load" or any(a in self.values for a in n.args) else self.fixed)[n] = value
-        return self.fixed[e] if e in self.fixed else self.values[e]
-
-    def _value(self, n: Expr) -> Any:
-        if n.op == "const":
-            return np.asarray(n.arg, n.dtype)[()]
-        if n.op == "sym":
-            k, _, a = n.arg[1:].partition("_")
-            return np.int64(self.shapes[int(k)][int(a)])
-        args = [self.fixed[a] if a in self.fixed else self.values[a] for a in n.args]
-        if n.op == "load":
-            return self.scalar(n.arg, [int(a) for a in args])
-        if n.op == "select":
-            return args[1] if args[0] else args[2]
-        if n.op == "cast":
-            return np.asarray(args[0]).astype(n.dtype)[()]
-        return np.asarray(ATOMS[n.op].numpy(*args)).astype(n.dtype)[()]
-
-    def scalar(self, k: int, index: Sequence[int]) -> Any:
-        """Return an element of a Def: the host's, or the device's, which is waited for."""
-        d = self.defs[k]
-        while d.kind == "view":
-            d = self.defs[d.base]  # type: ignore[index]
-        if d.kind == "const":
-            return d.variable.data[tuple(index)]  # type: ignore[union-attr]
-        if d.id in self.known:
-            self._looked(d)
-            return self.known[d.id].reshape(self.shape(k))[tuple(index)]
-        at = 0
-        for n, i in zip(self.shape(k), index, strict=True):
-            at = at * n + min(max(i, 0), max(n - 1, 0))
-        if 0 in self.shape(k):
-            return np.zeros((), d.dtype)[()]
-        return self.run.read(self.place(k) + at * np.dtype(d.dtype).itemsize, (), d.dtype)[()]
-
-    def _looked(self, d: Def) -> None:
-        """Take note that the value of an argument counts, unless calls with other values are other calls anyway."""
-        if d.kind == "input" and self.program is self.run.program.root and d.id not in self.program.host_inputs:
-            self.run.dynamic = True
-
-    def shape(self, k: int) -> tuple[int, ...]:
-        """Return the extents of a Def."""
-        return tuple(int(self.value(e)) for e in self.defs[k].extents)
-
-    def size(self, k: int) -> int:
-        """Return the bytes of a Def."""
-        return int(np.prod(self.shape(k), dtype="int64")) * np.dtype(self.defs[k].dtype).itemsize
 
     # ----------------------------------------------------------------------------------------- memory
 
@@ -286,199 +220,3 @@ class Frame:
     def _check(self, step: Step) -> None:
         self.launch(*step.kernels[0], step.what, (), {SLOT: self.run.status + 8 * (1 + step.slot)})
         self.run.checked(self, step)
-
-    def failed_check(self, step: Step, flat: int) -> tuple[Any, tuple[int, ...]]:
-        """Return the check of a step and its details for the element at which it failed."""
-        d = step.d
-        at, left = {}, flat
-        for a, n in reversed(list(zip(d.axes, d.domain, strict=True))):
-            extent = int(self.value(n))
-            at[a], left = left % extent, left // extent
-        details = tuple(int(self._at(e, at)) for e in d.detail[:4])
-        return d.check, details
-
-    def _at(self, e: Expr, at: dict[str, int]) -> Any:
-        done: dict[Expr, Any] = {}
-        with np.errstate(all="ignore"):
-            for n in toposort([e]):
-                args = [done[a] for a in n.args]
-                if n.op == "sym" and n.arg in at:
-                    done[n] = np.int64(at[n.arg])
-                elif n.op == "load":
-                    done[n] = self.scalar(n.arg, [int(a) for a in args])
-                elif n.op == "select":
-                    done[n] = args[1] if args[0] else args[2]
-                elif n.op == "cast":
-                    done[n] = np.asarray(args[0]).astype(n.dtype)[()]
-                else:
-                    done[n] = self._value(n) if not args else np.asarray(ATOMS[n.op].numpy(*args)).astype(n.dtype)[()]
-        return done[e]
-
-    # --------------------------------------------------------------------------- results of several
-
-    def _host(self, step: Step) -> None:
-        """Compute on the host: copy operands out, results in."""
-        d = step.d
-        assert step.python is not None
-        self.run.settle()
-        arrays = []
-        for k in d.inputs:
-            array = self._host_array(k)
-            array.flags.writeable = False
-            arrays.append(array)
-        self.run.device.counts.host_steps += 1
-        results = self._computed(step, arrays)
-        for n, (k, r) in enumerate(zip(d.outputs, results, strict=True)):
-            measured = self.program.measured(k)
-            for a, extent in measured.items():
-                self.known[extent] = np.asarray(r.shape[a], "int64")
-                self.ready.add(extent)
-            want = tuple(-1 if a in measured else int(self.value(e)) for a, e in enumerate(self.defs[k].extents))
-            if any(m not in (-1, e) for m, e in zip(want, r.shape, strict=True)):
-                raise step.python.mismatch(n, r.shape, want, arrays)
-            if n in self.program.used(d):
-                self.places[k] = (self.run.scratch((id(self.program), "opaque", k), r.nbytes) if self.defs[k].kind == "opaque"
-                                  else self.room(k))
-                self.run.upload(self.places[k], r)
-
-    def _computed(self, step: Step, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-        """Return what the host computes; errors of the package's own ops are told as by compiled programs."""
-        assert step.python is not None
-        node = step.python.node
-        try:
-            with np.errstate(all="ignore"):
-                return step.python(*arrays)
-        except errors.SymbolicError as error:
-            if node.op.opaque or not node.op.stable:
-                raise
-            text, _, hint = str(error).partition("\nhint: ")
-            raise type(error)(errors.message(node.op.name, text, tuple(describe(v) for v in node.inputs), node.loc, hint or None)
-                              ) from None
-
-    def _host_array(self, k: int) -> np.ndarray:
-        d = self.defs[k]
-        while d.kind == "view":
-            d = self.defs[d.base]  # type: ignore[index]
-        shape = self.shape(k)
-        if d.kind == "const":
-            return np.array(d.variable.data).reshape(shape)  # type: ignore[union-attr]
-        if d.id in self.known:
-            return np.array(self.known[d.id]).reshape(shape)
-        return self.run.read(self.place(k), shape, d.dtype)
-
-    def _known(self, k: int) -> np.ndarray | None:
-        """Return the value of a small Def, if the host has it."""
-        d = self.defs[k]
-        while d.kind == "view":
-            d = self.defs[d.base]  # type: ignore[index]
-        found = d.variable.data if d.kind == "const" else self.known.get(d.id)  # type: ignore[union-attr]
-        if found is None or found.size > SMALL or found.dtype.kind not in "biu":
-            return None
-        self._looked(d)
-        return found.reshape(self.shape(k))
-
-    def _hosted(self, operands: Sequence[int], first: int) -> dict[int, np.ndarray]:
-        """Return which inputs of an inner program the host knows, from number `first` on."""
-        found = {n: self._known(k) for n, k in enumerate(operands) if n >= first}
-        return {n: v for n, v in found.items() if v is not None}
-
-    def _loop(self, step: Step) -> None:
-        """Do the steps of a loop. A carry has two places in turn, or one if it is written over, or lies in its trace."""
-        d, inner = step.d, step.inner[0]
-        loop = d.loop
-        assert loop is not None
-        steps, used, operands = int(self.scalar(d.inputs[0], ())), set(self.program.used(d)), d.inputs[1:]
-        a, b = loop.carries, loop.carries + loop.sequences
-        shapes = [self.shape(k) for k in operands]
-        shapes = [s[1:] if a <= n < b else s for n, s in enumerate(shapes)]
-        sizes = [int(np.prod(s, dtype="int64")) * np.dtype(self.defs[k].dtype).itemsize
-                 for s, k in zip(shapes, operands, strict=True)]
-        known = self._hosted(operands, b)
-        results = {n: self.room(d.outputs[n]) for n in used if n < a + loop.traces}
-        lengths = {n: self.size(d.outputs[n]) // max(1, self.shape(d.outputs[n])[0]) for n in results if n >= a}
-        carried = [self.run.scratch((id(inner), "carry", c), sizes[c]) for c in range(a)]
-        stays = [self._stays(inner, c) for c in range(a)]
-        other = [self.run.scratch((id(inner), "next", c), sizes[c]) if not stays[c] else 0 for c in range(a)]
-        for c in range(a):
-            if sizes[c]:
-                self.run.do("copy", carried[c], self.place(operands[c]), sizes[c])
-        taken, frame = 0, None
-        while taken < steps:
-            at = steps - 1 - taken if loop.reverse else taken
-            places = dict(enumerate(carried))
-            places |= {n: self.place(operands[n]) + (at * sizes[n] if n < b else 0) for n in range(a, len(operands))}
-            frame = Frame(self.run, inner, shapes, places, dict(known), frame)
-            frame.kept = {len(inner.places) - a + c for c in range(a) if stays[c]}
-            for slot, place in enumerate(inner.places):
-                if place < a:
-                    frame.targets[slot] = carried[place] if inner.plan.inplace[place] else other[place]
-                elif place < a + loop.traces:
-                    frame.targets[slot] = results[place] + at * lengths[place]
-                else:
-                    frame.targets[slot] = self.run.scratch((id(inner), "until"), 1)
-            frame.step = taken
-            lie = frame.evaluate()
-            for c in range(a):
-                slot = len(inner.places) - a + c
-                if not stays[c]:
-                    carried[c], other[c] = other[c], carried[c]
-                elif not inner.plan.inplace[c]:
-                    carried[c] = lie[slot]
-            taken += 1
-            if loop.until and self.run.read(lie[inner.places.index(a + loop.traces)], (), "bool"):
-                break
-        for c in range(a):
-            if c in used and sizes[c]:
-                self.run.do("copy", results[c], carried[c], sizes[c])
-        if loop.until:
-            count = d.outputs[a + loop.traces]
-            self.known[count] = np.asarray(taken, "int64")
-            if a + loop.traces in used:
-                self.run.upload(self.room(count), self.known[count])
-
-    def _stays(self, inner: GraphProgram, c: int) -> bool:
-        """Whether a carry's new value isn't written to a place of its own: over the old one, or where it lies anyway."""
-        slot = len(inner.places) - len(inner.plan.inplace) + c
-        k = inner.outputs[slot]
-        d = inner.defs[k]
-        if inner.plan.inplace[c] or k == c or d.kind == "const":
-            return True
-        if d.kind == "input":  # an element of a sequence, or a constant; another carry's old place is written to
-            return k >= len(inner.plan.inplace)
-        return inner.slots.get(k, slot) < len(inner.places) - len(inner.plan.inplace)
-
-    def _branch(self, step: Step) -> None:
-        d = step.d
-        arms = d.arms
-        assert arms is not None
-        first = bool(self.scalar(d.inputs[0], ()))
-        inner = step.inner[0 if first else 1]
-        more, n = len(arms.then.outputs), arms.shared
-        results = [*range(more)] if first else [*range(n), *range(more, len(d.outputs))]
-        used = set(self.program.used(d))
-        operands = d.inputs[1:]
-        places = {k: self.place(o) for k, o in enumerate(operands)}
-        known = self._hosted(operands, 0)
-        frame = Frame(self.run, inner, [self.shape(o) for o in operands], places, known)
-        for slot, place in enumerate(results):
-            k = d.outputs[place]
-            if place in used and self.defs[k].kind != "opaque":
-                frame.targets[slot] = self.room(k)
-        lie = frame.evaluate()
-        for slot, place in enumerate(results):
-            k = d.outputs[place]
-            shape = frame.shape(inner.outputs[slot])
-            for a, extent in self.program.measured(k).items():
-                self.known[extent] = np.asarray(shape[a], "int64")
-                self.ready.add(extent)
-            self.places.setdefault(k, lie[slot])
-        for place in set(range(len(d.outputs))) - set(results):  # nobody reads what the other arm would have given
-            k = d.outputs[place]
-            for extent in self.program.measured(k).values():
-                self.known[extent] = np.asarray(0, "int64")
-                self.ready.add(extent)
-            if self.defs[k].kind == "opaque":
-                self.places[k] = self.run.scratch((id(self.program), "none", k), 16)
-            elif place in used:
-                self.room(k)
-

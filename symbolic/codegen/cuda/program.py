@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from symbolic.codegen.cuda.kernels import CudaKernel, Writer
+from symbolic.codegen.cuda.geometry import CudaKernel
+from symbolic.codegen.cuda.kernels import Writer
 from symbolic.codegen.cuda.text import cuda_prelude
 from symbolic.codegen.fuse import Fusion, Group
 from symbolic.codegen.lower import Def, Lowering

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from symbolic.codegen.cuda.frame import Frame
-from symbolic.codegen.cuda.kernels import CudaKernel
+from symbolic.codegen.cuda.geometry import CudaKernel
 from symbolic.codegen.cuda.memory import DeviceCell, Memory
 from symbolic.codegen.cuda.program import DeviceProgram, Step
 from symbolic.codegen.cuda.protocol import Counts, Device

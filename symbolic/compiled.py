@@ -6,6 +6,7 @@ rare (keywords, defaults, conversions, an extent that broadcasts, errors).
 from __future__ import annotations
 
 import copy
+import importlib
 import os
 import threading
 import time
@@ -128,7 +129,7 @@ class Function:
             if places not in self.parts:
                 structure = [keys[p] for p in places] if named else ()
                 self.parts[places] = make(Spec(spec.inputs, spec.shareds, [spec.outputs[p] for p in places], spec.updates,
-                                               structure, spec.mode, spec.name, spec.loc))
+                                               structure, spec.mode, spec.name, spec.loc, device=spec.device))
             return self.parts[places]
 
     def _filtered(self, k: int, i: Input, value: Any) -> np.ndarray:
@@ -282,7 +283,7 @@ class Function:
             pairs = [(s, r) for s, r in pairs if s in states]
         return make(Spec(inputs, [table.get(s, s) for s in spec.shareds], roots[:len(spec.outputs)], pairs,
                          spec.structure, spec.mode, name or spec.name, spec.loc,
-                         spec.profile if profile is None else bool(profile)))
+                         spec.profile if profile is None else bool(profile), spec.device))
 
     def __copy__(self) -> Function:
         return self.copy()
@@ -359,7 +360,7 @@ def compiled_graph(function: Function) -> FunctionGraph:
         return function.program.graph
     if isinstance(function, CheckedFunction):
         return compiled_graph(function._native)
-    if isinstance(function, InterpretedFunction):
+    if isinstance(function, InterpretedFunction) or hasattr(function, "graph"):
         return function.graph
     raise TypeError(f"{function!r} has no graph")
 
@@ -609,11 +610,11 @@ class InterpretedFunction(Function):
 class CheckedFunction(InterpretedFunction):
     """Both: the native results, once the interpreter agrees; else the first node where they differ is named."""
 
-    def __init__(self, spec: Spec, compiler: Compiler) -> None:
+    def __init__(self, spec: Spec, compiled: Callable[[Spec], Function]) -> None:
         super().__init__(spec)
-        self._compiler = compiler
+        self._compiled = compiled
         #: updates as plain outputs: nothing is stored before it is checked
-        self._native = native_function(_pure(spec, spec.roots), compiler)
+        self._native = compiled(_pure(spec, spec.roots))
 
     @property
     def source(self) -> str:
@@ -635,7 +636,7 @@ class CheckedFunction(InterpretedFunction):
         """Compute every node natively and find the first that differs on the inputs it really got."""
         graph = capture(self.spec.leaves, self.roots)
         every = [o for n in graph.nodes for o in n.outputs]
-        values = dict(zip(every, native_function(_pure(self.spec, every), self._compiler)(  # type: ignore[operator]
+        values = dict(zip(every, self._compiled(_pure(self.spec, every))(  # type: ignore[operator]
             *arrays[:len(self.spec.arguments)]), strict=True))
         values |= dict(zip(graph.inputs, arrays, strict=True))
         for node in graph.nodes:
@@ -651,7 +652,7 @@ class CheckedFunction(InterpretedFunction):
 
 def _pure(spec: Spec, outputs: list[Variable]) -> Spec:
     """Return `spec` without updates, with other outputs, as a list."""
-    return Spec(spec.arguments, spec.shareds, outputs, [], (), spec.mode, spec.name, spec.loc)
+    return Spec(spec.arguments, spec.shareds, outputs, [], (), spec.mode, spec.name, spec.loc, device=spec.device)
 
 
 def _check_error(node: Apply, got: np.ndarray, want: np.ndarray) -> Exception:
@@ -671,12 +672,15 @@ def make(spec: Spec) -> Function:
         return _made(spec)
     spec.profile = True
     made = _made(spec)
-    if isinstance(made, _Native):
+    if isinstance(made, _Native) or spec.device != "cpu" and not isinstance(made, InterpretedFunction):
         session.functions.append(made)
     return made
 
 
 def _made(spec: Spec) -> Function:
+    if spec.device != "cpu" and spec.mode.name != "FAST_COMPILE":
+        compiled = importlib.import_module("symbolic.on_device").device_function  # here: who uses no GPU needn't load it
+        return CheckedFunction(spec, compiled) if spec.mode.name == "CHECK" else compiled(spec)
     compiler = find_compiler() if spec.mode.name != "FAST_COMPILE" else None
     if compiler is None:
         if spec.mode.name != "FAST_COMPILE":
@@ -686,7 +690,8 @@ def _made(spec: Spec) -> Function:
         if config.tiered and spec.mode.name == "FAST_RUN" and not spec.profile:
             for later in LATER:
                 return later(spec, compiler)
-        return CheckedFunction(spec, compiler) if spec.mode.name == "CHECK" else native_function(spec, compiler)
+        compiled = partial(native_function, compiler=compiler)
+        return CheckedFunction(spec, compiled) if spec.mode.name == "CHECK" else compiled(spec)
     except EntryBuildError as error:
         _warn_once(f"functions run in the NumPy interpreter, which is slow: {error}")
         return InterpretedFunction(spec)

@@ -60,7 +60,7 @@ def _count(value: Any) -> int:
 
 
 def _device(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"cpu|cuda\d*|gpu\d*", value):
+    if not isinstance(value, str) or not re.fullmatch(r"cpu|(cuda|gpu):?\d*|cuda:emulated", value) or value.endswith(":"):
         raise ValueError
     return value.replace("gpu", "cuda")  # Theano's first back end was called gpu
 
@@ -96,7 +96,7 @@ def parse_size(value: Any) -> int:
 
 BOOLEAN = Kind(_boolean, "True or False")
 COUNT = Kind(_count, "an integer that is 0 or more")
-DEVICE = Kind(_device, "'cpu', 'cuda' or 'cuda0', 'cuda1', ...")
+DEVICE = Kind(_device, "'cpu', 'cuda', 'cuda:1' (the second GPU), 'cuda:emulated' (for tests)")
 PATH = Kind(_path, "a path")
 PATH_OR_NONE = Kind(lambda v: None if v is None or v == "" else _path(v), "a path or None")
 SIZE = Kind(parse_size, "a number of bytes, or text such as '500M' or '2G'")
@@ -160,7 +160,12 @@ class Config:
     mode: str = setting("FAST_RUN", choice("FAST_RUN", "FAST_COMPILE", "CHECK", "NanGuardMode", **VALUES["mode"]),
         "FAST_RUN compiles native code; FAST_COMPILE interprets with NumPy and needs no compiler; CHECK (DebugMode) runs both "
         "and names the first node where they differ; NanGuardMode names the first node that gives nan or inf.")
-    device: str = setting("cpu", DEVICE, "Where functions run.")
+    device: str = setting("cpu", DEVICE, "Where functions run, unless they are told where.")
+    device_outputs: bool = setting(False, BOOLEAN,
+        "Whether functions on a GPU return CuPy's arrays, which stay there, rather than NumPy's.")
+    deterministic: str = setting("default", choice("default", "more"),
+        "Whether sums into elements that are chosen by indices must have the same rounding every time on a GPU, where they are "
+        "faster in any order.")
     on_unused_input: str = setting("raise", choice("raise", "warn", "ignore"),
         "What `function` does about an input that nothing uses.")
     allow_input_downcast: bool | None = setting(None, choice(None, True, False),

@@ -67,6 +67,14 @@ class CompileError(SymbolicError, RuntimeError):
     """The C compiler refused a program."""
 
 
+class DeviceError(SymbolicError, RuntimeError):
+    """A device that isn't there, or something that went wrong on it."""
+
+
+class DeviceMemoryError(DeviceError, MemoryError):
+    """A device has no memory left."""
+
+
 class CacheError(SymbolicError, RuntimeError):
     """A cache directory that can't be used."""
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from symbolic import errors
 from symbolic.compiled import Function, make
-from symbolic.config import config
+from symbolic.config import checked, config
 from symbolic.graph import Constant, Variable, ancestors, as_tensor_variable, clone_replace, describe, inputs_of
 from symbolic.mode import Mode, as_mode
+from symbolic.ops.transfer import transfer
 from symbolic.shared import Container, SharedVariable, shared
 from symbolic.source import caller
 from symbolic.sparse_calls import any_sparse, of_sparse
@@ -71,7 +72,7 @@ class Param(In):
 
 @dataclass(eq=False)
 class Out:
-    """An output of a function; `borrow` is accepted for Theano's sake (outputs never alias anything)."""
+    """An output of a function; of one on a GPU, `borrow` asks for CuPy's array. Outputs never alias anything."""
 
     variable: Variable
     borrow: bool = False
@@ -80,7 +81,7 @@ class Out:
 def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None = None, updates: Any = None,
              givens: Any = None, no_default_updates: Any = False, accept_inplace: bool = False, name: str | None = None,
              rebuild_strict: bool = True, allow_input_downcast: bool | None = None, profile: Any = None,
-             on_unused_input: str | None = None) -> Any:
+             on_unused_input: str | None = None, device: str | None = None) -> Any:
     """Compile a function.
 
     Parameters
@@ -105,6 +106,9 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
     profile : bool, optional
         Whether the program times its steps, for :meth:`Function.profile`.
     on_unused_input : {'raise', 'warn', 'ignore'}, optional
+    device : str, optional
+        Where it runs: ``'cpu'``, ``'cuda'``, ``'cuda:1'``, or ``'cuda:emulated'``. By default where its shared variables were
+        put by ``shared(..., device=)``, else ``config.device``.
 
     Returns
     -------
@@ -122,7 +126,7 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
         return of_sparse(function, inputs, outputs, updates, givens, mode=mode, no_default_updates=no_default_updates,
                          name=name or (f"{loc.file.rsplit('/', 1)[-1]}:{loc.line}" if loc else None), profile=profile,
                          rebuild_strict=rebuild_strict, allow_input_downcast=allow_input_downcast,
-                         on_unused_input=on_unused_input)
+                         on_unused_input=on_unused_input, device=device)
     try:
         chosen = as_mode(mode)
     except (ValueError, TypeError) as error:
@@ -161,9 +165,29 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
     shareds = [v for v in leaves if isinstance(v, SharedVariable)]
     read = set(shareds)
     shareds += [s for s, _ in pairs if s not in read]
+    place = where(device, shareds, loc)
+    if place != "cpu":
+        roots[:len(outs)] = [transfer(r, place) if stays else r
+                             for r, stays in zip(roots[:len(outs)], _borrowed(outputs), strict=True)]
     label = name or (f"{loc.file.rsplit('/', 1)[-1]}:{loc.line}" if loc else "function")
     new_values = [(s, r) for (s, _), r in zip(pairs, roots[len(outs):], strict=True)]
-    return make(Spec(arguments, shareds, roots[:len(outs)], new_values, structure, chosen, label, loc, bool(profile)))
+    return make(Spec(arguments, shareds, roots[:len(outs)], new_values, structure, chosen, label, loc, bool(profile),
+                     place))
+
+
+def where(device: str | None, shareds: Sequence[SharedVariable], loc: Any = None) -> str:
+    """Return the device that a function runs on: what was asked for, else that of its shared variables, else the default."""
+    if device is not None:
+        try:
+            return checked("device", device, "function(device=)")
+        except ValueError as error:
+            raise errors.DeviceError(errors.message("function", str(error), (), loc)) from None
+    placed = {s.container.device for s in shareds} - {"cpu"}
+    if len(placed) > 1:
+        shown = [f"{s.name or s} on {s.container.device}" for s in shareds if s.container.device != "cpu"]
+        raise errors.DeviceError(errors.message("function", "its shared variables lie on different devices", shown, loc,
+                                                "say where it is to run, with device=; others are copied at each call"))
+    return placed.pop() if placed else config.device
 
 
 def _leaves_for(ins: Sequence[In]) -> tuple[list[In], dict[Variable, Variable]]:
@@ -302,6 +326,14 @@ def _outputs(outputs: Any) -> tuple[Any, list[Variable]]:
     if isinstance(outputs, (list, tuple)):
         return (), [unwrap(o) for o in outputs]
     return None, [unwrap(outputs)]
+
+
+def _borrowed(outputs: Any) -> list[bool]:
+    """Return for each output whether it may stay where it was computed."""
+    if outputs is None:
+        return []
+    given = list(outputs.values()) if isinstance(outputs, dict) else outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    return [isinstance(o, Out) and o.borrow for o in given]
 
 
 def _pairs(given: Any, what: str = "givens") -> list[tuple[Any, Any]]:

@@ -1,6 +1,7 @@
 """Shared variables: values that live between calls and that functions update."""
 from __future__ import annotations
 
+import importlib
 import itertools
 import threading
 from collections.abc import Callable
@@ -40,6 +41,26 @@ class Container:
     @value.setter
     def value(self, array: np.ndarray) -> None:
         self._cell.value = array
+
+    @property
+    def device(self) -> str:
+        """Where the value lies: ``'cpu'``, or the name of another device."""
+        return getattr(getattr(self._cell, "device", None), "name", "cpu")
+
+    def place(self, make: Callable[[np.ndarray], Any], device: Any) -> Any:
+        """Return the cell on `device`, moving the value there by `make`; None if native code holds it in the host's memory.
+
+        Of a value on another device, None as well.
+        """
+        with _moving:
+            if type(self._cell) is Cell:
+                self._cell = make(self._cell.value)
+            return self._cell if getattr(self._cell, "device", None) is device else None
+
+    @property
+    def placed(self) -> Any:
+        """The cell, if the value lies on another device."""
+        return self._cell if self.device != "cpu" else None
 
     def share(self, storage: Callable[[np.ndarray], Any]) -> Any:
         """Return the cell that native code reads and updates, an object of class `storage`; made on first use."""
@@ -89,8 +110,18 @@ class SharedVariable(Variable):
             setattr(self, name, value)
         self.serial = next(_serials)  # of this process
 
-    def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> np.ndarray:
-        """Return the value: a copy, or with `borrow` the array itself."""
+    def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> Any:
+        """Return the value: a copy, or with `borrow` the array itself.
+
+        Parameters
+        ----------
+        borrow : bool
+        return_internal_type : bool
+            Of a value on a GPU return CuPy's array (a copy of it, without `borrow`), not one of NumPy's.
+        """
+        cell = self.container.placed
+        if cell is not None:
+            return cell.array(copy=not borrow) if return_internal_type else cell.value
         value = self.container.value
         return value if borrow else value.copy()
 
@@ -130,7 +161,7 @@ CONSTRUCTORS: list[Callable[[Any, str | None, bool], Any]] = []
 
 
 def shared(value: Any, name: str | None = None, strict: bool = False, allow_downcast: bool | None = None,
-           borrow: bool = False, broadcastable: Any = None, dtype: Any = None) -> Any:
+           borrow: bool = False, broadcastable: Any = None, dtype: Any = None, device: str | None = None) -> Any:
     """Return a shared variable that starts at `value`.
 
     Parameters
@@ -144,11 +175,15 @@ def shared(value: Any, name: str | None = None, strict: bool = False, allow_down
     broadcastable : sequence of bool, optional
         Axes whose extent stays 1.
     dtype : str, optional
+    device : str, optional
+        Where the value lies: ``'cpu'``, ``'cuda'``, ...; by default where the first function on a device that uses it runs.
 
     Raises
     ------
     ConversionError
         If `value` isn't numeric.
+    DeviceError
+        If there is no such device.
 
     Examples
     --------
@@ -175,7 +210,10 @@ def shared(value: Any, name: str | None = None, strict: bool = False, allow_down
     made.filter(array)
     if config.warn_float64 != "ignore":
         widened([made], [], "shared", caller())
-    return SharedVariable(made, Container(_owned(array, borrow)), name)
+    container = Container(_owned(array, borrow))
+    if device is not None and device != "cpu":
+        importlib.import_module("symbolic.codegen.cuda.devices").place(container, device)  # loaded by who asks for one
+    return SharedVariable(made, container, name)
 
 
 class OrderedUpdates(dict[SharedVariable, Any]):

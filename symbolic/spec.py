@@ -41,6 +41,8 @@ class Spec:
         None for one bare output, a tuple for a list, a list of keys for a dict.
     profile : bool
         Whether the program times its steps.
+    device : str
+        Where it runs, as ``config.device`` has it.
     """
 
     inputs: list[Input]
@@ -52,6 +54,7 @@ class Spec:
     name: str
     loc: SourceLoc | None = None
     profile: bool = False
+    device: str = "cpu"
     leaves: list[Variable] = field(init=False)
     roots: list[Variable] = field(init=False)
 
@@ -67,14 +70,14 @@ class Spec:
     def __reduce__(self) -> tuple[Any, ...]:
         graph = flatten([*self.leaves, *self.roots])
         return _unpickled, (graph, self.inputs, self.shareds, [s for s, _ in self.updates], self.structure, self.mode,
-                            self.name, self.loc, self.profile)
+                            self.name, self.loc, self.profile, self.device)
 
 
 def _unpickled(graph: Any, inputs: list[Input], shareds: list[SharedVariable], updated: list[SharedVariable],
-               structure: Any, mode: Mode, name: str, loc: SourceLoc | None, profile: bool = False) -> Spec:
+               structure: Any, mode: Mode, name: str, loc: SourceLoc | None, profile: bool = False, device: str = "cpu") -> Spec:
     restored = restore(*graph)
     n_leaves = sum(i.state is None for i in inputs) + len(shareds)
     roots = restored[n_leaves:]
     outputs, news = roots[:len(roots) - len(updated)], roots[len(roots) - len(updated):]
     return Spec(inputs, shareds, outputs, list(zip(updated, news, strict=True)), structure, mode, name, loc,
-                profile)
+                profile, device)

@@ -18,7 +18,7 @@ VALUES: dict[str, dict[str, Any]] = {
 #: function has no mode of its own, and an empty `cxx` in a file or in THEANO_FLAGS means no compiler; the rest change nothing.
 WITHOUT_EFFECT: dict[str, Any] = {
     "allow_gc": True, "assert_no_cpu_op": "ignore", "check_input": True,
-    "compute_test_value_opt": "off", "conv.assert_shape": False, "cuda.root": "", "cxx": "g++", "deterministic": "default",
+    "compute_test_value_opt": "off", "conv.assert_shape": False, "cuda.root": "", "cxx": "g++",
     "device_off": "", "dnn.conv.algo_bwd": "", "dnn.conv.algo_bwd_data": "guess_once",
     "dnn.conv.algo_bwd_filter": "guess_once", "dnn.conv.algo_fwd": "small", "dnn.conv.precision": "as_input_f32",
     "dnn.enabled": "False", "dnn.include_path": "", "dnn.library_path": "", "enable_initial_driver_test": True,

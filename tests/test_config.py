@@ -20,6 +20,7 @@ FROM_ENVIRONMENT = {
     "floatX": ("float32", "float32"),
     "mode": ("CHECK", "CHECK"),
     "device": ("cuda1", "cuda1"),
+    "device_outputs": ("1", True), "deterministic": ("more", "more"),
     "on_unused_input": ("warn", "warn"),
     "allow_input_downcast": ("true", True),
     "cast_policy": ("numpy+floatX", "numpy+floatX"), "warn_float64": ("raise", "raise"),
@@ -39,7 +40,7 @@ FROM_ENVIRONMENT = {
     "vector_libm": ("0", False),
     "dump": ("/tmp/dump", "/tmp/dump"),
 }
-WRONG = {
+WRONG = {"device_outputs": "perhaps", "deterministic": "very",
     "floatX": "float23", "mode": "FAST", "device": "tpu", "on_unused_input": "shout",
     "allow_input_downcast": "maybe", "warn_float64": 1, "cast_policy": "c", "exception_verbosity": "loud",
     "compute_test_value": "yes", "print_test_value": "perhaps", "nan_guard_action": "stop",

@@ -83,10 +83,10 @@ class Def:
 
 
 class Lowering:
-    """The Defs of a graph, by id and by variable."""
+    """The Defs of a graph, by id and by variable; without `templates`, ops are what they compute, not what their C code is."""
 
-    def __init__(self, graph: FunctionGraph, extents: Extents) -> None:
-        self.graph = graph
+    def __init__(self, graph: FunctionGraph, extents: Extents, templates: bool = True) -> None:
+        self.graph, self.templates = graph, templates
         self.extents = extents
         self.defs: list[Def] = []
         self.by_variable: dict[Variable, Def] = {}
@@ -146,7 +146,7 @@ class Lowering:
         if arms is not None:
             self._several(node, "branch", arms=arms)
             return
-        template = op.template(*types)
+        template = op.template(*types) if self.templates else None
         if template is not None and (template.library is None or template.library in LIBRARIES):
             self._several(node, "template", template=template)
             return

@@ -122,7 +122,9 @@ def _cast(source: str, target: str, text: str) -> str:
     if source in ("float16", "float32", "float64") and is_integer(target):
         if target == "uint64":
             return f"sym_to_u64({text})"
-        return f"sym_to_i64{'' if source == 'float64' else 'f'}({text})" if target == "int64" else f"({CTYPES[target]})(int64_t){text}"
+        if target != "int64":
+            return f"({CTYPES[target]})(int64_t){text}"
+        return f"sym_to_i64{'' if source == 'float64' else 'f'}({text})"
     return f"({CTYPES[target]}){text}"
 
 

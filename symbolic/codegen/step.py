@@ -72,22 +72,7 @@ class LoopWriter(Writer):
         super().__init__(lowering, Fusion(lowering, guards, parts=True), guards, range(self.carries), unit)
 
     def _kept_extents(self, lowering: Lowering) -> list[Guard]:
-        """Return the conditions that a carry has the same extents after a step as before, and a trace in each step."""
-        found = []
-        graph = self.loop.graph
-        for k, (before, after) in enumerate(zip(graph.inputs, graph.outputs[:self.carries], strict=False)):
-            for axis, (m, n) in enumerate(zip(lowering.extents.of(before), lowering.extents.of(after), strict=True)):
-                if m is not n:
-                    found.append(Guard((m <= n) & (n <= m), f"carry {k} has extent {{0}} along axis {axis} before a step and "
-                                       "{1} after it", (m, n), ShapeError, self.node))
-        end = self.carries + self.loop.traces
-        for k, v in enumerate(graph.outputs[self.carries:end]):
-            for axis, m in enumerate(lowering.extents.of(v)):
-                n = assumed(m, graph, self.carries + self.loop.sequences)
-                if m is not n:
-                    found.append(Guard((m <= n) & (n <= m), f"trace {k} has extent {{0}} along axis {axis} in one step and "
-                                       "{1} in another", (m, n), ShapeError, self.node))
-        return found
+        return kept_extents(self.loop, lowering, self.node)
 
     def _order(self) -> Sequence[int]:
         """A small carry lies in registers, so it is copied to its trace; a large one is read where its trace lies."""
@@ -368,6 +353,25 @@ class ArmWriter(LoopWriter):
 
     def _gemm(self, d: Def) -> None:
         Writer._gemm(self, d)  # one step: nothing to pack for
+
+
+def kept_extents(loop: Loop, lowering: Lowering, node: Apply | None) -> list[Guard]:
+    """Return the conditions that a carry has the same extents after a step as before, and a trace in each step."""
+    found = []
+    graph = loop.graph
+    for k, (before, after) in enumerate(zip(graph.inputs, graph.outputs[:loop.carries], strict=False)):
+        for axis, (m, n) in enumerate(zip(lowering.extents.of(before), lowering.extents.of(after), strict=True)):
+            if m is not n:
+                found.append(Guard((m <= n) & (n <= m), f"carry {k} has extent {{0}} along axis {axis} before a step and "
+                                   "{1} after it", (m, n), ShapeError, node))
+    end = loop.carries + loop.traces
+    for k, v in enumerate(graph.outputs[loop.carries:end]):
+        for axis, m in enumerate(lowering.extents.of(v)):
+            n = assumed(m, graph, loop.carries + loop.sequences)
+            if m is not n:
+                found.append(Guard((m <= n) & (n <= m), f"trace {k} has extent {{0}} along axis {axis} in one step and "
+                                   "{1} in another", (m, n), ShapeError, node))
+    return found
 
 
 def write_loop(unit: Unit, d: Def, used: set[int]) -> str:

@@ -27,6 +27,7 @@ from symbolic.ops import functions as f
 from symbolic.ops.elementwise import cast_to
 from symbolic.ops.index import getitem, take
 from symbolic.ops.linalg import dot, matmul
+from symbolic.ops.transfer import transfer
 from symbolic.source import caller
 from symbolic.types import is_discrete
 
@@ -199,7 +200,7 @@ _METHODS: dict[str, Callable] = {
     **{name: getattr(cumulative, name) for name in ("cumsum", "cumprod")},
     **{name: getattr(sort, name) for name in ("sort", "argsort", "searchsorted")},
     **{name: getattr(selection, name) for name in ("choose", "compress", "nonzero", "nonzero_values")}, "conjugate": f.conj,
-    "log": f.log, "copy": copy, "diagonal": diagonal.diagonal, "dot": dot, "fill": f.fill,
+    "log": f.log, "copy": copy, "transfer": transfer, "diagonal": diagonal.diagonal, "dot": dot, "fill": f.fill,
     "repeat": join.repeat, "round": round_, "take": take, "trace": diagonal.trace,
 }
 _PROPERTIES: dict[str, Callable] = {

@@ -19,6 +19,10 @@ from symbolic.scalar import loads
 from symbolic.source import SourceLoc
 from symbolic.tree import inner_graphs
 
+#: The same on a GPU, where it differs.
+ON_DEVICE = {"gemm": "a product by cuBLAS", "loop": "a loop that the host goes around, launching each step's kernels",
+             "branch": "a branch: the host looks at the condition, and launches one arm",
+             "python": "computed on the host: operands are copied there, results back"}
 #: What the steps that aren't kernels are.
 KINDS = {"gemm": "a product by BLAS", "loop": "a native loop", "branch": "a branch: one arm is computed",
          "template": "a C routine of its own", "python": "Python code: the GIL is taken, arrays are handed over",
@@ -63,9 +67,12 @@ def explain(f: Function) -> str:
                      f"(mode {f.spec.mode.name!r}; see the warning if there is no C compiler)")
         return "\n".join([*lines, *_python_steps(graph)])
     extents = infer(graph)
-    lowering = Lowering(graph, extents)
-    fusion = Fusion(lowering, extents.guards, products=True, parts=True)
-    lines += [*_rules(before, f), *_steps(fusion), *_stored(fusion, lowering), *_hoisted(before, graph)]
+    device = f.spec.device
+    if device != "cpu":
+        lines.append(f"runs on {device}: kernels of CUDA's, shared variables stay there between calls")
+    lowering = Lowering(graph, extents, templates=device == "cpu")
+    fusion = Fusion(lowering, extents.guards, products=device == "cpu", parts=device == "cpu")
+    lines += [*_rules(before, f), *_steps(fusion, device), *_stored(fusion, lowering), *_hoisted(before, graph)]
     return "\n".join([*lines, *_memory(f, fusion, lowering)])
 
 
@@ -93,7 +100,8 @@ def _name(d: Def) -> str:
     return d.node.op.name if d.node is not None else d.label
 
 
-def _steps(fusion: Fusion) -> list[str]:
+def _steps(fusion: Fusion, device: str) -> list[str]:
+    kinds = KINDS if device == "cpu" else KINDS | ON_DEVICE
     lines = ["steps:"]
     for k, step in enumerate(fusion.steps, 1):
         if isinstance(step, Group):
@@ -106,7 +114,7 @@ def _steps(fusion: Fusion) -> list[str]:
             places = _places(nodes)
         else:
             d: Any = step
-            lines.append(f"  {k}. {_name(d)}: {KINDS.get(d.kind, d.kind)}")
+            lines.append(f"  {k}. {_name(d)}: {kinds.get(d.kind, d.kind)}")
             places = _places([d.node])
         if places:
             lines.append(f"       {places}")

@@ -55,14 +55,14 @@ static inline uint64_t sym_to_u64(double x)
         T r = fmod##F(x, y);                                                                       \
         if (y == 0) return r;                                                                      \
         if (r != 0) return ((y < 0) != (r < 0)) ? r + y : r;                                       \
-        return copysign##F(0, y);                                                                  \
+        return copysign##F((T)0, y);                                                                  \
     }                                                                                              \
     static inline T sym_floordiv##F(T x, T y)                                                      \
     {                                                                                              \
         if (y == 0) return x / y;                                                                  \
         T r = fmod##F(x, y), q = (x - r) / y;                                                      \
         if (r != 0 && (y < 0) != (r < 0)) q -= 1;                                                  \
-        if (q == 0) return copysign##F(0, x / y);                                                  \
+        if (q == 0) return copysign##F((T)0, x / y);                                                  \
         T whole = floor##F(q);                                                                     \
         return q - whole > (T)0.5 ? whole + 1 : whole;                                             \
     }

@@ -23,6 +23,9 @@ from symbolic.config import config
 
 HERE = Path(__file__).parent
 DEVICE = "cuda:emulated"
+MODULES = ("test_index test_nnet test_nnet_more test_normalization test_conv test_pool test_create test_linalg test_sort "
+           "test_cumulative test_special test_statistics test_random test_gradient test_shape test_arrangement test_ctc "
+           "test_kinks test_selection test_einsum test_vectorize test_sparse").split()
 QUICK = ("bool", "int64", "float16", "float32", "float64")
 #: Tests of these modules that look at the C program itself, or at what only it has.
 OF_C = ("until_ends_in_c or readable or products or is_kept or is_not_kept or merged or long_loops or memory_of_checkpoints or "
@@ -121,10 +124,7 @@ def test_gradients_of_a_net_with_everything():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("module", ["test_index", "test_nnet", "test_nnet_more", "test_normalization", "test_conv", "test_pool",
-                                    "test_create", "test_linalg", "test_sort", "test_cumulative", "test_special",
-                                    "test_statistics", "test_random", "test_gradient", "test_shape", "test_arrangement", "test_ctc", "test_kinks",
-                                    "test_selection", "test_einsum", "test_vectorize", "test_sparse"])
+@pytest.mark.parametrize("module", MODULES)
 def test_modules_of_tests_with_the_device_as_the_default(module):
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-m", "not slow", "-k", f"not ({OF_C})", f"{HERE / module}.py"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE.parent,

@@ -97,7 +97,7 @@ class Frame(Inner):
                 found = self.run.target(self, slot, k)
         else:
             room = plan.room[k]
-            found = self.run.scratch((id(program), room), int(self.value(plan.sizes[room])))
+            found = self.run.scratch((id(program), room), self.size(k))
         self.places[k] = found
         return found
 

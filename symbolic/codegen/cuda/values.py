@@ -1,6 +1,7 @@
 """Scalars of a program that the host works out: extents, what kernels get as numbers, what checks tell."""
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +91,7 @@ class Values:
 
     def size(self, k: int) -> int:
         """Return the bytes of a Def."""
-        return int(np.prod(self.shape(k), dtype="int64")) * np.dtype(self.defs[k].dtype).itemsize
+        return math.prod(self.shape(k)) * np.dtype(self.defs[k].dtype).itemsize  # in integers that don't overflow
 
     def failed_check(self, step: Step, flat: int) -> tuple[Any, tuple[int, ...]]:
         """Return the check of a step and its details for the element at which it failed."""

@@ -1,6 +1,7 @@
 """Steps that hold other programs, and those that the host computes."""
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -110,7 +111,7 @@ class Inner(Values):
         a, b = loop.carries, loop.carries + loop.sequences
         shapes = [self.shape(k) for k in operands]
         shapes = [s[1:] if a <= n < b else s for n, s in enumerate(shapes)]
-        sizes = [int(np.prod(s, dtype="int64")) * np.dtype(self.defs[k].dtype).itemsize
+        sizes = [math.prod(s) * np.dtype(self.defs[k].dtype).itemsize
                  for s, k in zip(shapes, operands, strict=True)]
         known = self._hosted(operands, b)
         results = {n: self.room(d.outputs[n]) for n in used if n < a + loop.traces}

@@ -476,12 +476,17 @@ class _Native(Function):
             return self._interpreted(args)
         with _compiling:
             if facts not in self.variants:
-                program = _Program(self.spec, self.compiler, facts)
+                try:
+                    program = _Program(self.spec, self.compiler, facts)
+                except errors.ShapeError:  # an extent is 1 that no type tells; NumPy will say if shapes are wrong
+                    self.variants[facts] = None
+            if facts not in self.variants:
                 variant = entry(self.compiler).Callable(
                     **program.options(self.spec, self.compiler), convert=self._convert,
                     miss=partial(self._variant_miss, program))
                 self.variants[facts] = variant
-        return self.variants[facts](*args)
+        variant = self.variants[facts]
+        return self._interpreted(args) if variant is None else variant(*args)
 
     def _variant_miss(self, program: _Program, code: int, detail: tuple[int, ...], args: tuple[Any, ...]) -> Any:
         failure = program.failure(code)
@@ -510,7 +515,7 @@ class _Native(Function):
                              + more)
 
     def memory(self) -> Memory:
-        programs = [self, *self.variants.values()]
+        programs = [self, *(v for v in self.variants.values() if v is not None)]
         cells = {id(s.container): s.container for s in self.spec.shareds}.values()
         spares = sum(c.value.nbytes for c in cells if c.share(entry(self.compiler).Storage).has_spare)
         return Memory(max(p.scratch_bytes for p in programs), self._shared_bytes(),

@@ -57,9 +57,15 @@ class Extents:
 
     def find(self, e: Expr) -> Expr:
         """Return the representative of an extent."""
-        while e in self._merged:
-            e = self._merged[e]
-        return e
+        merged = self._merged
+        if e not in merged:
+            return e
+        end = merged[e]
+        while end in merged:
+            end = merged[end]
+        while e is not end:  # so that chains stay short
+            merged[e], e = end, merged[e]
+        return end
 
     def of(self, v: Variable) -> tuple[Expr, ...]:
         """Return the extents of `v`."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -35,13 +36,14 @@ class Expr:
     dtype : str
     """
 
-    __slots__ = ("__weakref__", "_order", "arg", "args", "dtype", "op")
+    __slots__ = ("__weakref__", "_loads", "_order", "arg", "args", "dtype", "op")
 
     op: str
     args: tuple[Expr, ...]
     arg: Any
     dtype: str
     _order: tuple[Expr, ...] | None  # what is below it, see `toposort`
+    _loads: tuple[Expr, ...] | None  # those of them that are loads
 
     def __new__(cls, op: str, args: tuple[Expr, ...] = (), arg: Any = None, dtype: str = "int64") -> Expr:
         if op == "const":
@@ -54,7 +56,7 @@ class Expr:
             return found
         self = object.__new__(cls)
         self.op, self.args, self.arg, self.dtype = op, args, arg, dtype
-        self._order = None
+        self._order = self._loads = None
         _INTERNED[key] = self
         return self
 
@@ -193,8 +195,27 @@ def _tgamma(x: float) -> float:
     return math.copysign(math.inf, x) if x == 0 else math.gamma(x)
 
 
+@cache
+def _zetas() -> list[float]:
+    """Return zeta(k) - 1 for k = 2, 3, ..., by Euler's and Maclaurin's formula from the hundredth term on."""
+    n = 100
+    return [sum(j ** -k for j in range(2, n)) + n ** (1 - k) / (k - 1) + n ** -k / 2 + k * n ** (-k - 1) / 12
+            - k * (k + 1) * (k + 2) * n ** (-k - 3) / 720 for k in range(2, 40)]
+
+
 def _lgamma(x: float) -> float:
+    if 0.5 < x < 2.5:  # Python's loses digits at its zeros, 1 and 2; Abramowitz and Stegun, "Handbook", 6.1.33
+        z = x - 2 if x > 1.5 else x - 1
+        series = sum((-z) ** k * zeta / k for k, zeta in enumerate(_zetas(), 2))
+        return z * (1 - 0.57721566490153286) + series - (math.log1p(z) if x <= 1.5 else 0.0)
     return math.inf if x <= 0 and x == math.floor(x) else math.lgamma(x)
+
+
+def _complex(re: Any, im: Any) -> np.ndarray:
+    """Return a complex array from its parts; ``re + 1j * im`` would make nan of an infinite part."""
+    out = np.empty(np.broadcast_shapes(np.shape(re), np.shape(im)), np.result_type(re, im, np.complex64))
+    out.real, out.imag = re, im
+    return out
 
 
 def _libm(name: str, numpy: Callable, cost: int = 20, c: str | None = None, cplx: bool = False) -> Atom:
@@ -262,7 +283,7 @@ _ATOM_ROWS = (
     Atom("real", 1, np.real, "{0}", result="real", complex_c="creal{f}({0})"),
     Atom("imag", 1, np.imag, "0", result="real", complex_c="cimag{f}({0})"),
     Atom("conj", 1, np.conj, "{0}", complex_c="conj{f}({0})"),
-    Atom("complex", 2, lambda re, im: re + 1j * im, "sym_complex{f}({0}, {1})", result="complex"),
+    Atom("complex", 2, _complex, "sym_complex{f}({0}, {1})", result="complex"),
     *(_philox(word) for word in range(4)),
 )
 ATOMS: dict[str, Atom] = {atom.name: atom for atom in _ATOM_ROWS}
@@ -439,13 +460,13 @@ def isnan(x: Expr) -> Expr:
 def maximum(x: Any, y: Any) -> Expr:
     """Return the larger; nan if either is nan, as NumPy."""
     x, y = lift(x, getattr(y, "dtype", None)), lift(y, getattr(x, "dtype", None))
-    return select((x >= y) | isnan(x), x, y)
+    return select(x >= y if np.dtype(x.dtype).kind in "biu" else (x >= y) | isnan(x), x, y)
 
 
 def minimum(x: Any, y: Any) -> Expr:
     """Return the smaller; nan if either is nan, as NumPy."""
     x, y = lift(x, getattr(y, "dtype", None)), lift(y, getattr(x, "dtype", None))
-    return select((x <= y) | isnan(x), x, y)
+    return select(x <= y if np.dtype(x.dtype).kind in "biu" else (x <= y) | isnan(x), x, y)
 
 
 # ------------------------------------------------------------------------------------------ traversal
@@ -483,6 +504,16 @@ def toposort(roots: Iterable[Expr]) -> list[Expr]:
     if root is not None and len(order) <= _SMALL:
         root._order = tuple(order[:-1])  # without itself: no cycle for the collector
     return order
+
+
+def loads(root: Expr) -> list[Expr]:
+    """Return the loads in `root`, itself included, arguments first."""
+    if root._loads is None:
+        below = tuple(n for n in toposort([root])[:-1] if n.op == "load")
+        if len(below) > _SMALL:
+            return [*below, root] if root.op == "load" else list(below)
+        root._loads = below
+    return [*root._loads, root] if root.op == "load" else list(root._loads)
 
 
 def rebuild(node: Expr, args: tuple[Expr, ...]) -> Expr:

@@ -129,9 +129,9 @@ def test_what_is_missing_is_told_with_what_to_do(stand_in, monkeypatch):
         device.load("no such thing", ["k"])
     monkeypatch.setitem(sys.modules, "cupy_backends.cuda.libs.cublas", None)
     with pytest.raises(errors.DeviceError, match=r"matrix products need cuBLAS(.|\n)*pip install 'cupy-cuda13x\[ctk\]'"):
-        device.gemm("float32", False, False, 1, 1, 1, 0, 1, 0, 1, 0, 1)
+        device.gemm("float32", False, False, 1, 1, 1, 1.0, 0, 1, 0, 1, 0.0, 0, 1)
     with pytest.raises(errors.DeviceError, match="cuBLAS takes extents below"):
-        device.gemm("float32", False, False, 2**31, 1, 1, 0, 2**31, 0, 1, 0, 2**31)
+        device.gemm("float32", False, False, 2**31, 1, 1, 1.0, 0, 2**31, 0, 1, 0.0, 0, 2**31)
     with pytest.raises(errors.DeviceError, match="isn't allocated"):
         device.free(12345)
     nvrtc._binding.cache_clear()

@@ -60,7 +60,9 @@ unique(ar, return_index=, return_inverse=, return_counts=, axis=) vectorize(func
 digitize(x, bins, right=) histogram(a, bins=, range=, weights=, density=) interp(x, xp, fp, left=, right=)
 nansum(a, axis=, dtype=, keepdims=) nanmean(a, axis=, keepdims=) nanmax(a, axis=, keepdims=)
 average(a, axis=, weights=, returned=) tril_indices(n, k=, m=) triu_indices(n, k=, m=) meshgrid(*xi, indexing=, sparse=)
-flip(m, axis=) cross(a, b, axis=) inner(a, b)
+flip(m, axis=) cross(a, b, axis=) inner(a, b) fft.rfft(inp, norm=) fft.irfft(inp, norm=, is_odd=) fft.fft(a, n=, axis=, norm=)
+fft.ifft(a, n=, axis=, norm=) fft.fftn(a, s=, axes=, norm=) fft.ifftn(a, s=, axes=, norm=) fft.rfftn(a, s=, axes=, norm=)
+fft.irfftn(a, s=, axes=, norm=) fft.fftshift(x, axes=) fft.fftfreq(n, d=)
 """
 ELEMENTWISE = """
 add sub mul true_div int_div floor_div mod neg inv sqr square sqrt abs_ sgn maximum minimum clip switch where eq neq lt le gt

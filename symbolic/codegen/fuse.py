@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from symbolic.codegen.accumulate import Accumulation
 from symbolic.codegen.lower import Def, Lowering
 from symbolic.infer import Guard
-from symbolic.scalar import Expr, Part, cost, replace_symbols, substitute, toposort
+from symbolic.scalar import Expr, Part, const, cost, loads, minimum, replace_symbols, substitute, toposort
 
 #: instructions up to which a value of one load is computed again rather than stored
 CHEAP = 2
@@ -33,20 +34,20 @@ class Group:
     phase: dict[int, int] = field(default_factory=dict)
 
 
-def loads(e: Expr) -> list[Expr]:
-    """Return the loads below `e`."""
-    return [n for n in toposort([e]) if n.op == "load"]
-
-
 def parts_loads(parts: Iterable[Part]) -> list[Expr]:
     """Return the loads of a scatter's parts."""
     return [n for p in parts for e in (*p.extents, *p.index, p.body) for n in loads(e)]
 
 
 class Fusion:
-    """Decides for one lowered graph; ``groups`` and ``steps`` are the result."""
+    """Decides for one lowered graph; ``groups`` and ``steps`` are the result.
 
-    def __init__(self, lowering: Lowering, guards: Iterable[Guard] = ()) -> None:
+    With `products`, sums with a product in them may become one call of a BLAS; with `parts`, slices along the first axis that
+    must be in memory are read where they lie. The C target can do both.
+    """
+
+    def __init__(self, lowering: Lowering, guards: Iterable[Guard] = (), products: bool = False,
+                 parts: bool = False) -> None:
         self.defs = lowering.defs
         #: what the host reads: outputs, and scalars that guards compare
         self.roots = set(lowering.outputs)
@@ -56,12 +57,16 @@ class Fusion:
         self._inline_index_maps()
         self._see_through_transposes()
         self._needed()
+        if parts:
+            self._view_parts()
         self._inline_cheap()
         self._needed()
+        if products:
+            self._accumulate()
         self._splits()
         #: what checks look at is stored before them: else a kernel might compute it and use it as an index at once
         self.looked_at = {n.arg for k in self.order if self.defs[k].kind == "check" for n in self.reads(self.defs[k])}
-        self._inline_into_reductions()
+        self._inline_into_readers()
         self._levels()
         self._sink()
         self._group()
@@ -97,7 +102,8 @@ class Fusion:
             for k in d.inputs:
                 p = self.defs[k]
                 flipped = (k in self.maps and len(p.kept) == 2 and p.body is not None and p.body.op == "load"
-                           and [a.arg if a.op == "sym" else None for a in p.body.args] == list(p.kept[::-1]))
+                           and [a.arg if a.op == "sym" else None for a in p.body.args] == list(p.kept[::-1])
+                           and self.defs[p.body.arg].extents == p.extents[::-1])  # not of a part that begins where it begins
                 sources.append(p.body.arg if flipped and p.body is not None else k)
                 flags.append(flipped)
             d.inputs, d.transposed = tuple(sources), tuple(flags)
@@ -149,6 +155,29 @@ class Fusion:
                 self.stored.add(d.base)
         self.order = sorted(live)
 
+    def _view_parts(self) -> None:
+        """Let what must be in memory, and is a range of the first axis of what is, be a part of that."""
+        seen = 0
+        for k in self.order:
+            d = self.defs[k]
+            if k not in self.maps or k not in self.stored or k in self.roots or d.body is None or d.body.op != "load":
+                continue
+            base = self.defs[d.body.arg]
+            if not d.kept or len(d.body.args) != len(d.kept) or base.extents[1:] != d.extents[1:] or base.dtype != d.dtype:
+                continue
+            first, *rest = d.body.args
+            start = _start_along(first, d.kept[0], d.kept)
+            if start is None or any(a.op != "sym" or a.arg != n for a, n in zip(rest, d.kept[1:], strict=True)):
+                continue
+            if base.kind in ("view", "extent") or any(n.arg == k for n in loads(start)):
+                continue
+            d.kind, d.base, d.body = "view", base.id, None
+            if start.op != "const" or start.arg != 0:
+                d.detail = (minimum(start, base.extents[0]),)  # an empty part may begin anywhere
+            seen += 1
+        if seen:
+            self._needed()
+
     def _inline_cheap(self) -> None:
         """Compute again what costs less than reading it back: ``x > 0``, ``2*x``, a cast."""
         cheap: set[int] = set()
@@ -159,16 +188,16 @@ class Fusion:
                 if len(loads(d.body)) <= 1 and cost(d.body) <= CHEAP + 1:
                     cheap.add(k)
 
-    def _inline_into_reductions(self) -> None:
-        """Let a reduction that isn't part of a row kernel compute what it alone reads, each element once."""
+    def _inline_into_readers(self) -> None:
+        """Let reductions that aren't part of a row kernel, and parts that are written to their place, compute what they
+        alone read, each element once."""
         for k in self.order:
             d = self.defs[k]
-            if d.kind != "reduce" or self.row_wise(d):
+            if (d.kind != "reduce" or self.row_wise(d)) and d.kind != "scatter":
                 continue
             length = 1
             while length < CHAIN:
-                assert d.body is not None
-                found = {n.arg for n in loads(d.body) if self._read_once(n, d)}
+                found = self._read_once(d)
                 if not found:
                     break
                 self._inline_into(d, found)
@@ -182,11 +211,33 @@ class Fusion:
                     self.inlined.add(p)
         self.order = [k for k in self.order if k not in self.inlined]
 
-    def _read_once(self, n: Expr, d: Def) -> bool:
+    def _read_once(self, d: Def) -> set[int]:
+        """Return the values that `d` alone reads, each element once."""
+        if d.body is not None:
+            return {n.arg for n in loads(d.body) if self._everywhere(n, d, set(d.axes))}
+        found: set[int] = set()
+        several: set[int] = set()
+        for p in d.parts:
+            axes = {f"i{a}" for a in range(len(p.extents))}
+            if not axes <= {axis_through(e) for e in p.index}:  # its loop isn't shared among threads
+                return set()
+            here = {n.arg for n in loads(p.body)}
+            several |= here & found | {n.arg for e in (*p.extents, *p.index) for n in loads(e)}
+            several |= {n.arg for n in loads(p.body) if not self._everywhere(n, d, axes)}
+            found |= here
+        return found - several
+
+    def _everywhere(self, n: Expr, d: Def, axes: set[str]) -> bool:
+        """Whether a load by `d` alone reads an element for each place in the space of `axes`."""
         p = self.defs[n.arg]
         names = {a.arg for a in n.args if a.op == "sym"}
         return (p.kind == "map" and p.id not in self.stored and self.clients.get(p.id) == [d.id]
-                and len(names) == len(n.args) == len(d.axes) and names == set(d.axes))
+                and len(names) == len(n.args) == len(axes) and names == axes and p.id not in self.looked_at)
+
+    def _accumulate(self) -> None:
+        found = Accumulation(self.defs, self.clients, self.stored)
+        if sum(found.fold(self.defs[k]) for k in self.order):
+            self._needed()
 
     # --------------------------------------------------------------------------------------- levels
 
@@ -311,6 +362,30 @@ class Fusion:
             if n.arg in g.phase:
                 phase = max(phase, g.phase[n.arg] + (self.defs[n.arg].kind == "reduce"))
         g.phase[d.id] = phase
+
+
+def axis_through(e: Expr) -> str | None:
+    """Return the axis along which an index takes a new value at each step, if it is the only one that it depends on."""
+    while e.op in ("add", "sub", "mul"):
+        moving = [a for a in e.args if any(n.op == "sym" and n.arg[0] == "i" for n in toposort([a]))]
+        if len(moving) != 1:
+            return None
+        rest = e.args[e.args[0] is moving[0]]
+        if e.op == "mul" and (rest.op != "const" or rest.arg == 0):
+            return None
+        e = moving[0]
+    return e.arg if e.op == "sym" and e.arg[0] == "i" else None
+
+
+def _start_along(e: Expr, axis: str, axes: Iterable[str]) -> Expr | None:
+    """Return what an index adds to the position along an axis, if it depends on no axis; None if it is another index."""
+    if e.op == "sym" and e.arg == axis:
+        return const(0, "int64")
+    if e.op == "add":
+        for x, start in (e.args, e.args[::-1]):
+            if x.op == "sym" and x.arg == axis and not any(n.op == "sym" and n.arg in axes for n in toposort([start])):
+                return start
+    return None
 
 
 def _identity(n: Expr, kept: tuple[str, ...]) -> bool:

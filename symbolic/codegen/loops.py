@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from symbolic.codegen.fuse import Fusion, Group
+from symbolic.codegen.fuse import Fusion, Group, axis_through
 from symbolic.codegen.kernel_ir import Accumulate, Buffer, Finish, For, Init, Kernel, Let, Stmt, Store
 from symbolic.codegen.lanes import counts_as_position, for_part, parts_of
 from symbolic.codegen.lower import Def
@@ -433,22 +433,9 @@ def build_part(fusion: Fusion, d: Def, part: Part) -> Bound:
                                                  part.accumulate)]
     extents = [b.host(e) for e in part.extents]
     work = _total(extents) * const(cost(part.body) + 2, "int64")
-    through = {_axis_through(e) for e in part.index}
+    through = {axis_through(e) for e in part.index}
     steps = [a in through for a in axes]
     return b.kernel(nest(axes, extents, stmts, simd_inner=steps[-1:] == [True], parallel=all(steps)), work)
-
-
-def _axis_through(e: Expr) -> str | None:
-    """Return the axis along which an index takes a new value at each step, if it is the only one that it depends on."""
-    while e.op in ("add", "sub", "mul"):
-        moving = [a for a in e.args if any(n.op == "sym" and n.arg[0] == "i" for n in toposort([a]))]
-        if len(moving) != 1:
-            return None
-        rest = e.args[e.args[0] is moving[0]]
-        if e.op == "mul" and (rest.op != "const" or rest.arg == 0):
-            return None
-        e = moving[0]
-    return e.arg if e.op == "sym" and e.arg[0] == "i" else None
 
 
 def build_check(fusion: Fusion, d: Def) -> Bound:

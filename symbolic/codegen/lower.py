@@ -40,6 +40,12 @@ class Def:
         The axes that index the result, in its order.
     body : Expr
         Over `axes`, host symbols and ``load(def id, indices)``.
+    detail : tuple of Expr
+        Of a ``check``, what its message says; of a ``view``, the row at which it begins, if it isn't the first.
+    alpha, beta : float
+        Of a ``gemm``: ``alpha`` times the product is added to ``beta`` times `base`, if there is one.
+    folded : Def
+        The product that such a sum was made of.
     """
 
     id: int
@@ -64,6 +70,9 @@ class Def:
     loop: Loop | None = None
     arms: Arms | None = None
     template: Template | None = None
+    alpha: float = 1.0
+    beta: float = 0.0
+    folded: Def | None = None
 
     @property
     def label(self) -> str:
@@ -107,15 +116,21 @@ class Lowering:
         return found
 
     def _itself(self, d: Def) -> Def:
-        """Return the value of which an output is a copy, such as a `sum_to` over nothing: it is written in its place."""
-        while d.kind == "map" and d.body is not None and d.body.op == "load":
-            e, base = d.body, self.defs[d.body.arg]
-            same = [a.op == "sym" and a.arg == k for a, k in zip(e.args, d.kept, strict=False)]
-            if (base.kind in ("input", "const") or len(e.args) != len(d.kept) or not all(same) or base.dtype != d.dtype
-                    or any(m is not n for m, n in zip(base.extents, d.extents, strict=True))):
+        """Return the value of which an output is a copy: it is written in its place."""
+        while d.kind == "map" and (base := self._copied(d.body, d.kept, d.extents, d.dtype)) is not None:
+            if base.kind in ("input", "const"):
                 break
             d = base
         return d
+
+    def _copied(self, body: Expr | None, kept: tuple[str, ...], extents: tuple[Expr, ...], dtype: str) -> Def | None:
+        """Return the value that a body over the axes `kept` repeats as it is, such as a `sum_to` over nothing does."""
+        if body is None or body.op != "load" or len(body.args) != len(kept):
+            return None
+        base = self.defs[body.arg]
+        same = (base.dtype == dtype and all(a.op == "sym" and a.arg == k for a, k in zip(body.args, kept, strict=True))
+                and len(base.extents) == len(extents) and all(m is n for m, n in zip(base.extents, extents, strict=True)))
+        return base if same else None
 
     def _lower(self, node: Apply) -> None:
         op = node.op
@@ -221,6 +236,10 @@ class Lowering:
         extents = tuple(self.host(e) for e in self.extents.of(out))
         kept = tuple(f"i{a}" for a in range(len(extents)))
         reduced = tuple(f"r{a}" for a in range(len(reduce)))
+        base = None if reduce or resolved else self._copied(body, kept, extents, out.dtype)
+        if base is not None and base.kind in ("map", "reduce", "gemm", "scatter", "result"):
+            self.by_variable[out] = base
+            return
         axes = _storage_order(body, kept, reduced)
         length = dict(zip(kept + reduced, extents + reduce, strict=True))
         d = self._new("reduce" if reduce else "map", out, node=node)

@@ -1,7 +1,8 @@
 """Stage *plan*: which values share memory, and which new values of shared variables are written over the old ones.
 
-Lifetimes are counted in steps. Memory is reused only by values of equal size, since extents are known only at the call;
-and never within one step, unless a value is *donated*: read for the last time, element by element, by what is written
+Lifetimes are counted in steps. A block of memory is as large as the largest of the values that lie in it one after the
+other: extents are known only at the call, so values of equal size go first, then others of the same rank. Memory is never reused
+within one step, unless a value is *donated*: read for the last time, element by element, by what is written
 there. The old value of a shared variable may be donated to its update once nothing can fail any more.
 """
 from __future__ import annotations
@@ -11,9 +12,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from symbolic.codegen.fuse import Fusion, Group, loads
+from symbolic.codegen.fuse import Fusion, Group
 from symbolic.codegen.lower import Def
-from symbolic.scalar import Expr, const
+from symbolic.scalar import Expr, const, loads
 
 #: values up to this many elements keep memory of their own: the host may read them
 SMALL = 8
@@ -28,8 +29,8 @@ class Plan:
     ----------
     room : dict from int to int
         The scratch block of a Def that isn't an output.
-    sizes : list of Expr
-        Bytes of each block.
+    sizes : list of tuple of Expr
+        Bytes of the values of different sizes that lie in each block, one after the other.
     donor : dict from int to int
         From a Def to the one whose memory it takes while that is read for the last time.
     host : dict from int to int
@@ -39,7 +40,7 @@ class Plan:
     """
 
     room: dict[int, int] = field(default_factory=dict)
-    sizes: list[Expr] = field(default_factory=list)
+    sizes: list[tuple[Expr, ...]] = field(default_factory=list)
     donor: dict[int, int] = field(default_factory=dict)
     host: dict[int, int] = field(default_factory=dict)
     inplace: tuple[bool, ...] = ()
@@ -139,6 +140,10 @@ class Planner:
             others = [o.arg for p in d.parts for e in (*p.extents, *p.index, p.body) for o in loads(e)]
             if self._dies(base, n) and self._fits(base, d) and all(self._owner(o) != base.id for o in others):
                 yield base
+        if d.kind == "gemm" and d.base is not None:
+            base = self.defs[self._owner(d.base)]
+            if self._dies(base, n) and self._fits(base, d) and all(self._owner(o) != base.id for o in d.inputs):
+                yield base
         if d.kind != "map" or not isinstance(step, Group) or len(step.home) != 1 or not self._stored(d, step):
             return
         assert d.body is not None
@@ -187,12 +192,13 @@ class Planner:
     def _rooms(self) -> None:
         """Give blocks to the values that need them, in the order of the steps; a block is free after its last reader."""
         takers = {p: k for k, p in self.plan.donor.items()}
-        free: dict[Expr, list[int]] = {}
-        busy: dict[int, tuple[int, Expr]] = {}  # block: the step it is needed until, its size
+        free: dict[int, list[int]] = {}  # by rank; the last one has been freed last
+        busy: dict[int, tuple[int, int]] = {}  # block: the step it is needed until, its values' rank
+        holds: list[list[Expr]] = []  # sizes of the values that lie in a block one after the other
         for n, made in enumerate(self.steps):
-            for block, (until, size) in list(busy.items()):
+            for block, (until, rank) in list(busy.items()):
                 if until < n:
-                    free.setdefault(size, []).append(block)
+                    free.setdefault(rank, []).append(block)
                     del busy[block]
             for k in made:
                 if not self._needs_memory(k, n):
@@ -207,15 +213,20 @@ class Planner:
                 d = self.defs[k]
                 size = count(d) * const(np.dtype(d.dtype).itemsize, "int64")
                 keep = (size.op == "const" and size.arg <= SMALL * 8) or any(loads(e) for e in d.extents)
-                found = None if keep else free.get(size)
+                rank = len(d.extents)
+                found = [] if keep else free.get(rank, [])
                 if found:
-                    block = found.pop()
+                    block = next((b for b in reversed(found) if size in holds[b]), found[-1])
+                    found.remove(block)
+                    if size not in holds[block]:
+                        holds[block].append(size)
                 else:
-                    block = len(self.plan.sizes)
-                    self.plan.sizes.append(size)
+                    block = len(holds)
+                    holds.append([size])
                 self.plan.room[root] = block
                 if not keep:
-                    busy[block] = (max(self.last.get(root, n), n), size)
+                    busy[block] = (max(self.last.get(root, n), n), rank)
+        self.plan.sizes = [tuple(sizes) for sizes in holds]
 
     def _needs_memory(self, k: int, n: int) -> bool:
         d, step = self.defs[k], self.fusion.steps[n]

@@ -186,7 +186,7 @@ def _compile(graph: FunctionGraph, updated: Sequence[int], title: str, loc: Sour
     done("infer")
     lowering = Lowering(graph, extents)
     done("lower")
-    fusion = Fusion(lowering, extents.guards)
+    fusion = Fusion(lowering, extents.guards, products=True, parts=True)
     done("fuse")
     program = write(lowering, fusion, extents.guards, title, updated, compiler.openmp and config.openmp,
                     compiler.identity(), profile)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from symbolic.codegen.fuse import loads
 from symbolic.codegen.lower import Def
 from symbolic.codegen.printer import CTYPES
 from symbolic.codegen.render import broken
 from symbolic.codegen.writer import Writer, comment
+from symbolic.scalar import loads
 
 #: bytes of a panel's row, at most: the columns of the last panel that may be empty
 _PANEL = 128

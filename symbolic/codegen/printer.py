@@ -86,6 +86,8 @@ def operation(node: Expr, args: list[str], vector: bool = False) -> str:
         return f"!{args[0]}"
     if op in ("shl", "shr"):
         return _shifted(node, args)
+    if op == "sub" and dtype in ("float32", "float64") and node.args[0].op == "const" and node.args[0].arg == 0:
+        return f"sym_zero_minus{_SUFFIX.get(operand, '')}({args[1]})"
     text = atom.c.format(*args, f=_SUFFIX.get(operand, ""))
     if vector and op in OWN.get(operand, ()):
         return f"sym_{text}"
@@ -117,8 +119,12 @@ def _cast(source: str, target: str, text: str) -> str:
         return f"{text} != 0"
     if is_complex(source) and not is_complex(target):
         text = f"creal{_SUFFIX.get(source, '')}({text})"
-    if source in ("float16", "float32", "float64") and is_integer(target) and target != "int64":
-        return f"({CTYPES[target]})(int64_t){text}" if target != "uint64" else f"sym_to_u64({text})"
+    if source in ("float16", "float32", "float64") and is_integer(target):
+        if target == "uint64":
+            return f"sym_to_u64({text})"
+        if target != "int64":
+            return f"({CTYPES[target]})(int64_t){text}"
+        return f"sym_to_i64{'' if source == 'float64' else 'f'}({text})"
     return f"({CTYPES[target]}){text}"
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from symbolic.codegen.kernel_ir import Accumulate, Finish, For, Init, Kernel, Let, Stmt, Store
 from symbolic.codegen.printer import CTYPES, LongParts, literal, operation, parenthesised
@@ -306,6 +307,7 @@ def signature(result: str, name: str, params: Sequence[str]) -> str:
     return "\n".join(broken(f"{result} {name}(", params, ")"))
 
 
+@lru_cache(maxsize=256)
 def render_kernel(kernel: Kernel, openmp: bool = True) -> str:
-    """Return the C functions of a kernel; the last one, called ``KERNEL``, is the one to call."""
+    """Return the C functions of a kernel; the last one, called ``KERNEL``, is the one to call. Layers often have equal ones."""
     return Renderer(kernel, openmp).text()

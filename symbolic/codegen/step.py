@@ -50,6 +50,7 @@ class LoopWriter(Writer):
     """
 
     name = ""
+    names_sizes = False  # some may change from step to step
     #: less than elsewhere: between steps threads stay awake
     product_worth = 4e5
     parameters: tuple[str, ...] = ("symbolic_runtime *rt", "const symbolic_array *constants", "int first",
@@ -68,7 +69,7 @@ class LoopWriter(Writer):
         lowering.outputs = [lowering.outputs[k] for k in self.places]
         guards = [*extents.guards, *self._kept_extents(lowering)]
         self.each: list[str] = []
-        super().__init__(lowering, Fusion(lowering, guards), guards, range(self.carries), unit)
+        super().__init__(lowering, Fusion(lowering, guards, parts=True), guards, range(self.carries), unit)
 
     def _kept_extents(self, lowering: Lowering) -> list[Guard]:
         return kept_extents(self.loop, lowering, self.node)
@@ -250,13 +251,14 @@ class LoopWriter(Writer):
         at = "at" if step == "1" else f"at * ({step})"
         return [f"{declared} = ({CTYPES[d.dtype]} *)out[{place}] + {at};"]
 
-    def _take(self, room: int, size: Expr, lines: list[str]) -> None:
-        if size.op == "const" and size.arg <= SMALL * 8:
+    def _take(self, room: int, sizes: tuple[Expr, ...], lines: list[str]) -> None:
+        size = sizes[0]
+        if len(sizes) == 1 and size.op == "const" and size.arg <= SMALL * 8:
             self.hoisted.append(f"int64_t m{room}[{max(1, -(-int(size.arg) // 8))}];")
             return
         if lines is not self.hoisted:
             self.reused = True
-        super()._take(room, size, lines)
+        super()._take(room, sizes, lines)
 
     def _copies(self) -> None:
         for slot, k in enumerate(self.lowering.outputs):
@@ -280,7 +282,7 @@ class LoopWriter(Writer):
 
     def _constant_of_loop(self, k: int) -> int | None:
         """Return the Def of which `k` is another view, if it is the same in every step."""
-        while self.defs[k].kind == "view":
+        while self.defs[k].kind == "view" and not self.defs[k].detail:
             k = self.defs[k].base  # type: ignore[assignment]
         d = self.defs[k]
         return k if d.kind == "const" or d.kind == "input" and k >= self.carries + self.loop.sequences else None

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from symbolic.codegen.fuse import Fusion, Group, loads
+from symbolic.codegen.fuse import Fusion, Group
 from symbolic.codegen.loops import Bound, build, build_check, build_part
 from symbolic.codegen.lower import BLAS_TYPES, Def, Lowering
 from symbolic.codegen.memory import ALLOCATES, Plan, Planner
@@ -19,9 +19,12 @@ from symbolic.codegen.printer import CTYPES, LongParts, literal, operation, pare
 from symbolic.codegen.render import broken, render_kernel
 from symbolic.errors import NotSupported
 from symbolic.infer import Guard
-from symbolic.scalar import Expr, const
+from symbolic.scalar import Expr, const, cost, loads
 from symbolic.scalar import toposort as expr_toposort
 from symbolic.template import Template
+
+#: instructions from which a size gets a name
+WORTH_A_NAME = 3
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ class Unit:
 class Writer:
     """Writes ``symbolic_run`` for one fused graph."""
 
+    #: whether sizes that take some arithmetic get names, first thing in the function
+    names_sizes = True
     #: multiplications from which a product is worth threads that may be asleep (some 50 us)
     product_worth = 2e6
 
@@ -97,6 +102,8 @@ class Writer:
         self.lines: list[str] = []
         self.extents: dict[int, set[int]] = {}  # axes of inputs that the host needs
         self.compared: set[str] = set()
+        self.sizes: dict[Expr, str] = {}
+        self.declared: list[str] = []
         self.leaves: dict[str, str] = {}
         self.memory: list[str] = []  # where values lie, before any kernel runs
         self.hoisted: list[str] = self.memory  # memory that is taken
@@ -128,7 +135,7 @@ class Writer:
         self._guards()
         head, self.lines = self.lines, []
         self._steps()
-        rest = [*head, *self.memory, *self.lines]
+        rest = [*self.declared, *head, *self.memory, *self.lines]
         self.lines = [*self._named_extents(), *self._used(rest), *rest]
 
     def _steps(self) -> None:
@@ -162,8 +169,15 @@ class Writer:
                 done[n] = f"p{n.arg}[{index}]"
             else:
                 done[n] = operation(n, [parenthesised(a, done[a]) for a in n.args])
-            done[n] = parts.part(n, done[n])
+            if n not in self.sizes and self.names_sizes and n.dtype == "int64" and cost(n) >= WORTH_A_NAME and self._fixed(n):
+                self.sizes[n] = f"e{len(self.sizes)}"
+                self.declared.append(f"const int64_t {self.sizes[n]} = {parts.text(done[n])};")
+            done[n] = self.sizes.get(n) or parts.part(n, done[n])
         return parts.text(done[e])
+
+    def _fixed(self, e: Expr) -> bool:
+        """Whether a host expression is known from the start: it reads only inputs."""
+        return all(not n.args and self.defs[n.arg].kind in ("input", "const") for n in loads(e))
 
     def _flat(self, k: int, index: list[str]) -> str:
         text = "0"
@@ -242,7 +256,8 @@ class Writer:
             return
         d: Def = step
         if d.kind == "view":
-            self.lines.append(f"const {CTYPES[d.dtype]} *p{d.id} = p{d.base}; /* {comment(d)} */")
+            start = "".join(f" + {parenthesised(n, self.host(n))}" for n in (self._row(d, e) for e in d.detail))
+            self.lines.append(f"const {CTYPES[d.dtype]} *p{d.id} = p{d.base}{start}; /* {comment(d)} */")
             self.ready.add(d.id)
         elif d.kind == "gemm":
             self._gemm(d)
@@ -283,9 +298,16 @@ class Writer:
             self._take(room, self.plan.sizes[room], self.hoisted if lines is self.memory else lines)
         lines.append(f"{c} *p{d.id} = m{room};")
 
-    def _take(self, room: int, size: Expr, lines: list[str]) -> None:
-        """Take memory for a block."""
-        lines += [f"void *m{room} = rt->scratch(rt, {self._bytes(size)});", f"if (!m{room})", "    return -1;"]
+    def _take(self, room: int, sizes: tuple[Expr, ...], lines: list[str]) -> None:
+        """Take memory for a block, as much as the largest of its values needs."""
+        wanted = self._bytes(sizes[0])
+        if len(sizes) > 1:
+            lines.append(f"double m{room}_bytes = {wanted};")
+            for size in sizes[1:]:
+                other = self._bytes(size)
+                lines += [f"if ({other} > m{room}_bytes)", f"    m{room}_bytes = {other};"]
+            wanted = f"m{room}_bytes"
+        lines += [f"void *m{room} = rt->scratch(rt, {wanted});", f"if (!m{room})", "    return -1;"]
 
     def _bytes(self, size: Expr) -> str:
         """Return a size as C: as double, which doesn't overflow, unless it is a number."""
@@ -344,8 +366,21 @@ class Writer:
 
     def _gemm(self, d: Def) -> None:
         self._allocate(d)
-        self.lines.append(f"/* {comment(d)} */")
+        self.lines += [f"/* {comment(x)} */" for x in (d.folded, d) if x is not None]
+        if d.base is not None:
+            self._begin_with(d)
         self.lines += self._multiplied(d)
+
+    def _row(self, d: Def, n: Expr) -> Expr:
+        """Return the number of elements in the `n` rows before a part."""
+        for e in d.extents[1:]:
+            n = n * e
+        return n
+
+    def _begin_with(self, d: Def) -> None:
+        """Copy the value that `d` is `base` with changes of, unless it lies there already."""
+        if d.id not in self.plan.donor:
+            self.lines.append(f"memcpy(p{d.id}, p{d.base}, ({self._count(d)}) * sizeof({CTYPES[d.dtype]}));")
 
     def _multiplied(self, d: Def) -> list[str]:
         """Return the lines that leave a product to BLAS."""
@@ -353,7 +388,7 @@ class Writer:
         extents = [self.host(e) for e in self._product_extents(d)]
         operands = [f"p{k}" for k in (*d.inputs, d.id)]
         return broken("multiply(", ["rt", f"'{BLAS_TYPES[d.dtype]}'", *flips, *extents, *operands,
-                                    f"{self.product_worth:.0e}"], ");")
+                                    repr(d.alpha), repr(d.beta), f"{self.product_worth:.0e}"], ");")
 
     def _product_extents(self, d: Def) -> tuple[Expr, Expr, Expr]:
         """Return the rows and columns of a product, and how many terms each element is the sum of."""
@@ -486,8 +521,8 @@ class Writer:
 
     def _scatter(self, d: Def) -> None:
         self._allocate(d)
-        if d.base is not None and d.id not in self.plan.donor:
-            self.lines.append(f"memcpy(p{d.id}, p{d.base}, ({self._count(d)}) * sizeof({CTYPES[d.dtype]}));")
+        if d.base is not None:
+            self._begin_with(d)
         for part in d.parts:
             self._call(build_part(self.fusion, d, part), [comment(d)])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ from symbolic.types import (
 ROWS: dict[str, Row] = {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Row:
     """One elementwise function.
 
@@ -133,29 +134,10 @@ class Elementwise(Op):
 
     def work_dtype(self, *types: TensorType) -> str:
         """Return the dtype in which operands meet."""
-        kind = self.row.kind
-        if kind == "switch":
-            types = types[1:]
-        dtype = promote(*(t.dtype for t in types))
-        if kind in ("float", "complex"):
-            dtype = to_float(dtype)
-        if kind == "bits" and not is_discrete(dtype):
-            raise errors.DTypeError(f"needs integers or bools, got {', '.join(str(t) for t in types)}")
-        return dtype
+        return _work_dtype(self.row, types)
 
     def infer_type(self, *types: TensorType) -> tuple[TensorType, ...]:
-        work = self.work_dtype(*types)
-        kind = self.row.kind
-        if kind == "bool":
-            dtype = "bool"
-        elif kind == "real":
-            dtype = real_of(work)
-        elif kind == "complex":
-            dtype = promote(work, "complex64")
-        else:
-            dtype = work
-        self._body([load(k, (), t.dtype) for k, t in enumerate(types)], work, dtype)  # raises what isn't defined
-        return (TensorType(dtype, broadcast_shape([t.shape for t in types])),)
+        return _inferred(self.row, types)
 
     def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
         return (broadcast_extents(types),)
@@ -164,24 +146,7 @@ class Elementwise(Op):
         return equal_extent_checks(types) + (_exponent_checks(types) if self.fn == "pow" else ())
 
     def compute(self, *types: TensorType) -> IndexLambda:
-        out = self.infer_type(*types)[0]
-        n = out.ndim
-        args = []
-        for k, t in enumerate(types):
-            first = n - t.ndim
-            index = tuple(const(0, "int64") if extent == 1 else axis(first + a) for a, extent in enumerate(t.shape))
-            args.append(load(k, index, t.dtype))
-        return IndexLambda(self._body(args, self.work_dtype(*types), out.dtype))
-
-    def _body(self, args: list[Expr], work: str, out: str) -> Expr:
-        # float16 is for storage: arithmetic runs in float32 and is rounded once at the end.
-        inner = "float32" if work == "float16" else work
-        first = 1 if self.row.kind == "switch" else 0
-        cast_args = [cast(a, "bool") if k < first else cast(a, inner) for k, a in enumerate(args)]
-        try:
-            return cast(self.row.body(*cast_args), out)
-        except errors.DTypeError as error:
-            raise errors.DTypeError(f"{self.fn}: {error}") from None
+        return _meaning(self.row, types, self.infer_type(*types)[0])
 
     @property
     def hides(self) -> bool:  # type: ignore[override]
@@ -339,7 +304,62 @@ def broadcast_shape(shapes: Sequence[tuple[int | None, ...]]) -> tuple[int | Non
     return tuple(out)
 
 
-def broadcast_extents(types: Sequence[TensorType]) -> tuple[Expr, ...]:
+# What rows say of types is asked for at every node, of few combinations of types: it is kept.
+
+
+@lru_cache(maxsize=4096)
+def _work_dtype(row: Row, types: tuple[TensorType, ...]) -> str:
+    kind = row.kind
+    if kind == "switch":
+        types = types[1:]
+    dtype = promote(*(t.dtype for t in types))
+    if kind in ("float", "complex", "phase"):
+        dtype = to_float(dtype)
+    if kind == "bits" and not is_discrete(dtype):
+        raise errors.DTypeError(f"needs integers or bools, got {', '.join(str(t) for t in types)}")
+    return dtype
+
+
+@lru_cache(maxsize=4096)
+def _inferred(row: Row, types: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+    work = _work_dtype(row, types)
+    kind = row.kind
+    if kind == "bool":
+        dtype = "bool"
+    elif kind in ("real", "phase"):
+        dtype = real_of(work)
+    elif kind == "complex":
+        dtype = promote(work, "complex64")
+    else:
+        dtype = work
+    _body(row, [load(k, (), t.dtype) for k, t in enumerate(types)], work, dtype)  # raises what isn't defined
+    return (TensorType(dtype, broadcast_shape([t.shape for t in types])),)
+
+
+@lru_cache(maxsize=4096)
+def _meaning(row: Row, types: tuple[TensorType, ...], out: TensorType) -> IndexLambda:
+    n = out.ndim
+    args = []
+    for k, t in enumerate(types):
+        first = n - t.ndim
+        index = tuple(const(0, "int64") if extent == 1 else axis(first + a) for a, extent in enumerate(t.shape))
+        args.append(load(k, index, t.dtype))
+    return IndexLambda(_body(row, args, _work_dtype(row, types), out.dtype))
+
+
+def _body(row: Row, args: list[Expr], work: str, out: str) -> Expr:
+    # float16 is for storage: arithmetic runs in float32 and is rounded once at the end.
+    inner = "float32" if work == "float16" else work
+    first = 1 if row.kind == "switch" else 0
+    cast_args = [cast(a, "bool") if k < first else cast(a, inner) for k, a in enumerate(args)]
+    try:
+        return cast(row.body(*cast_args), out)
+    except errors.DTypeError as error:
+        raise errors.DTypeError(f"{row.name}: {error}") from None
+
+
+@lru_cache(maxsize=4096)
+def broadcast_extents(types: tuple[TensorType, ...]) -> tuple[Expr, ...]:
     """Return the extents of the broadcast of inputs of `types`: known ones first, else the first input's."""
     n = max((t.ndim for t in types), default=0)
     out = []
@@ -358,7 +378,8 @@ def broadcast_extents(types: Sequence[TensorType]) -> tuple[Expr, ...]:
     return tuple(out)
 
 
-def equal_extent_checks(types: Sequence[TensorType]) -> tuple[Check, ...]:
+@lru_cache(maxsize=4096)
+def equal_extent_checks(types: tuple[TensorType, ...]) -> tuple[Check, ...]:
     """Return the guards that extents assumed equal are equal."""
     n = max((t.ndim for t in types), default=0)
     out = []

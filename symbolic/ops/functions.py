@@ -396,7 +396,7 @@ real: Row = row("real", lambda x: unary("real", x), kind="real", doc="Real part.
 imag: Row = row("imag", lambda x: unary("imag", x), kind="real", doc="Imaginary part.",
            pullback=lambda i, y, g: [None if not is_complex(i[0].dtype) else complex_(0.0 * g, g)])
 conj: Row = row("conj", lambda x: unary("conj", x), doc="Complex conjugate.", pullback=lambda i, y, g: [conj(g)])
-angle: Row = row("angle", lambda x: binary("arctan2", unary("imag", x), unary("real", x)), kind="real",
+angle: Row = row("angle", lambda x: binary("arctan2", unary("imag", x), unary("real", x)), kind="phase",
             doc="Argument of a complex number, in radians.",
             pullback=lambda i, y, g: [None if not is_complex(i[0].dtype) else
                                       complex_(-imag(i[0]), real(i[0])) * (g / sqr(abs_(i[0])))])

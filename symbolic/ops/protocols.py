@@ -20,7 +20,8 @@ from symbolic.source import caller
 
 #: Where what NumPy has in a module is here; of the names that stand alone, `TENSOR` is asked.
 TENSOR = "symbolic.tensor"
-MODULES = {"numpy": (TENSOR,), "numpy.linalg": ("symbolic.tensor.nlinalg", "symbolic.tensor.slinalg", TENSOR)}
+MODULES = {"numpy": (TENSOR,), "numpy.linalg": ("symbolic.tensor.nlinalg", "symbolic.tensor.slinalg", TENSOR),
+           "numpy.fft": ("symbolic.ops.fft",)}
 #: Ours by NumPy's names, where they differ.
 NAMES = {
     "absolute": "abs_", "fabs": "abs_", "remainder": "mod", "floor_divide": "int_div", "sign": "sgn", "rint":

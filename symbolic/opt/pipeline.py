@@ -12,6 +12,7 @@ from symbolic.opt.branch import sink_branches
 from symbolic.opt.diagonal import scale_by_diagonals
 from symbolic.opt.driver import Driver
 from symbolic.opt.rebuild import Rebuilt
+from symbolic.opt.recompute import recompute_cheap
 from symbolic.opt.rules import RuleSet, rules_for
 from symbolic.opt.scan import merge_loops
 from symbolic.opt.scan_invariants import hoist_invariants
@@ -41,6 +42,7 @@ def optimised(graph: FunctionGraph, rules: RuleSet | None = None) -> FunctionGra
     graph = vectorise_maps(graph)
     graph = hoist_invariants(graph)
     graph = _inside_loops(graph, rules)
+    graph = recompute_cheap(graph)
     return sink_branches(graph, partial(optimised, rules=rules))
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from symbolic.codegen.fuse import Fusion, Group, loads
+from symbolic.codegen.fuse import Fusion, Group
 from symbolic.codegen.lower import Def, Lowering
 from symbolic.codegen.memory import ALLOCATES, Planner
 from symbolic.compiled import Function, compiled_graph, stable_roots
@@ -15,6 +15,7 @@ from symbolic.infer import infer
 from symbolic.ops.scan import Scan
 from symbolic.opt.driver import Driver
 from symbolic.opt.rules import rules_for
+from symbolic.scalar import loads
 from symbolic.source import SourceLoc
 from symbolic.tree import inner_graphs
 
@@ -70,7 +71,7 @@ def explain(f: Function) -> str:
     if device != "cpu":
         lines.append(f"runs on {device}: kernels of CUDA's, shared variables stay there between calls")
     lowering = Lowering(graph, extents, templates=device == "cpu")
-    fusion = Fusion(lowering, extents.guards)
+    fusion = Fusion(lowering, extents.guards, products=device == "cpu" or not f.program.program.guarded, parts=True)
     lines += [*_rules(before, f), *_steps(fusion, device), *_stored(fusion, lowering), *_hoisted(before, graph)]
     return "\n".join([*lines, *_memory(f, fusion, lowering)])
 

@@ -295,7 +295,7 @@ from symbolic.ops.statistics import (
 from symbolic.ops.variables import *  # noqa: F403  (a family made from tables: scalar, fmatrix, ivectors, ...)
 from symbolic.ops.vectorize import vectorize, vmap
 from symbolic.reverse import Lop, grad
-from symbolic.tensor import extra_ops, nlinalg, nnet, shared_randomstreams, signal, slinalg
+from symbolic.tensor import extra_ops, fft, nlinalg, nnet, shared_randomstreams, signal, slinalg
 from symbolic.testing import numeric_grad, verify_grad
 from symbolic.types import TensorType
 

@@ -19,7 +19,7 @@ from symbolic.types import is_discrete
 _TEMPLATES = Path(__file__).parent.parent / "templates"
 _SECTION = re.compile(r"/\* when: (.*?) \*/\n(.*?)(?=/\* when: |\Z)", re.DOTALL)
 #: sections of the C prelude that GPUs share
-_SHARED = re.compile(r"sym_(\(floordiv\|mod\|pow\)_\[iu\]|to_u64|\(mod\|floordiv\)|philox)")
+_SHARED = re.compile(r"sym_(\(floordiv\|mod\|pow\)_\[iu\]|to_u64|to_i64|zero_minus|\(mod\|floordiv\)|philox)")
 _SIGNS = {"add": "+", "mul": "*", "and": "&", "or": "|"}
 #: dtypes that hardware adds to memory in one step
 ATOMIC = ("float32", "float64", "int32", "int64", "uint32", "uint64")

@@ -29,6 +29,17 @@ int omp_get_num_threads(void);
     }
 SYM_INTEGERS
 
+/* when: sym_to_i64f?\( */
+/* x without its fraction. The second half sets the only bit that is set for nan anyway: it keeps GCC 12 from taking
+   (double)(int64_t)x for trunc(x), which is -0.0 for -0.5. */
+static inline int64_t sym_to_i64(double x) { return (int64_t)((uint64_t)(int64_t)x | (uint64_t)(x != x) << 63); }
+static inline int64_t sym_to_i64f(float x) { return (int64_t)((uint64_t)(int64_t)x | (uint64_t)(x != x) << 63); }
+
+/* when: sym_zero_minusf?\( */
+/* 0 - x, which GCC 12 takes for -x where x was an integer: 0 - 0 is 0, not -0.0. */
+static inline double sym_zero_minus(double x) { return x == 0 ? 0.0 : -x; }
+static inline float sym_zero_minusf(float x) { return x == 0 ? 0.0f : -x; }
+
 /* when: sym_to_u64 */
 static inline uint64_t sym_to_u64(double x)
 {

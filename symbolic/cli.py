@@ -81,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
             ("source", _source, "Print the C source of a function."),
             ("asm", _asm, "Print the machine code of a function's kernels.")):
         command(name, run, text).add_argument("key", help="key, start of a key, or name")
+    sub = command("gpu", _gpu, "List programs for GPUs with what their kernels need, or show one.")
+    sub.add_argument("key", nargs="?", default=None, help="key or start of a key")
+    sub.add_argument("--source", action="store_true", help="print the CUDA text")
     command("stats", _stats, "Show totals.")
     command("verify", _verify, "Hash everything again; move what is damaged to quarantine.")
     sub = command("prune", _prune, "Remove the least recently used functions.")
@@ -228,6 +231,32 @@ def _asm(cache: Cache, arguments: argparse.Namespace) -> None:
         _json({"key": entry.key, "tool": tool, "assembly": text})
     else:
         print(text)
+
+
+def _gpu(cache: Cache, arguments: argparse.Namespace) -> None:
+    programs = [p for p in cache.device_programs() if arguments.key is None or str(p.get("key")).startswith(arguments.key)]
+    if arguments.key is not None and len(programs) != 1:
+        raise CacheError(f"{len(programs)} programs for GPUs have a key that starts with {arguments.key!r}")
+    if arguments.source:
+        for p in programs:
+            print(cache.device_source(p["key"]))
+        return
+    if arguments.json:
+        _json(programs)
+        return
+    if arguments.key is None:
+        table = Table("key", "architecture", "kernels", "registers", "spills", "size", "compiler", "seconds", "age", box=None)
+        for p in programs:
+            needs = p.get("resources", {}).values()
+            table.add_row(str(p["key"])[:12], p.get("architecture", ""), str(len(p.get("kernels", ()))),
+                          str(max((r["registers"] for r in needs), default=0)), str(sum(r["spills"] for r in needs)),
+                          human(p.get("bytes") or 0), p.get("compiler", ""), f"{p.get('seconds') or 0:.2f}",
+                          ago(p.get("created") or 0))
+    else:
+        table = Table("kernel", "registers", "spilled bytes", "shared bytes", box=None)
+        for name, r in programs[0].get("resources", {}).items():
+            table.add_row(name, str(r["registers"]), str(r["spills"]), str(r["shared"]))
+    _console().print(table)
 
 
 def _stats(cache: Cache, arguments: argparse.Namespace) -> None:

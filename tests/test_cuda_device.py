@@ -216,13 +216,17 @@ def test_products_take_what_cublas_takes(dtype):
             x, y = put(device, np.asfortranarray(a.T if flip_a else a).T.copy()), put(
                 device, np.asfortranarray(b.T if flip_b else b).T.copy())
             c = device.alloc(out.nbytes)
-            device.gemm(dtype, flip_a, flip_b, 3, 5, 4, int(x), 4 if flip_a else 3, int(y), 5 if flip_b else 4, c, 3)
+            leading = int(x), 4 if flip_a else 3, int(y), 5 if flip_b else 4
+            device.gemm(dtype, flip_a, flip_b, 3, 5, 4, 1.0, *leading, 0.0, c, 3)  # what is there, nan, isn't read
             columns = got(device, np.uint64(c), np.empty((5, 3), dtype))
             np.testing.assert_allclose(columns.T, a @ b, rtol=1e-5)
+            device.gemm(dtype, flip_a, flip_b, 3, 5, 4, -2.0, *leading, 0.5, c, 3)
+            columns = got(device, np.uint64(c), np.empty((5, 3), dtype))
+            np.testing.assert_allclose(columns.T, -1.5 * (a @ b), rtol=1e-4, atol=1e-6)
     with pytest.raises(errors.DeviceError, match="CUBLAS_STATUS_INVALID_VALUE"):
-        device.gemm(dtype, False, False, 3, 5, 4, int(x), 2, int(y), 4, c, 3)
+        device.gemm(dtype, False, False, 3, 5, 4, 1.0, int(x), 2, int(y), 4, 0.0, c, 3)
     with pytest.raises(errors.DeviceError, match="isn't inside of one array"):
-        device.gemm(dtype, False, False, 3, 500, 4, int(x), 3, int(y), 4, c, 3)
+        device.gemm(dtype, False, False, 3, 500, 4, 1.0, int(x), 3, int(y), 4, 0.0, c, 3)
         device.synchronize()
 
 

@@ -45,9 +45,9 @@ def test_the_lecture_net_learns_as_on_the_cpu_and_its_weights_stay():
     for k in range(100):
         np.testing.assert_allclose(there(x, y), here(x, y), rtol=1e-5)
         n = there.counts
-        assert (n.launches, n.products, n.copies) == (5, 5, 0), n
+        assert (n.launches, n.products, n.copies) == (3, 5, 0), n
         assert (n.copies_in, n.bytes_in, n.copies_out, n.bytes_out) == (2, x.nbytes + y.nbytes, 1, 4)
-        assert n.graphs == (k >= 2) and n.allocations == (8 if k == 0 else 0)
+        assert n.graphs == (k >= 2) and n.allocations == (7 if k == 0 else 0)
     print(f"lecture net, a step: {n}")
     for a, b in zip(own, want, strict=True):
         want = b.get_value()

@@ -12,6 +12,8 @@ import pytest
 import symbolic
 import symbolic.tensor as T
 from symbolic import errors
+from symbolic.cli import main
+from symbolic.codegen.cache import Cache
 from symbolic.codegen.cuda import cupy_device, devices, nvrtc
 from symbolic.codegen.cuda.emulator import EmuDevice
 
@@ -127,9 +129,9 @@ def test_what_is_missing_is_told_with_what_to_do(stand_in, monkeypatch):
         device.load("no such thing", ["k"])
     monkeypatch.setitem(sys.modules, "cupy_backends.cuda.libs.cublas", None)
     with pytest.raises(errors.DeviceError, match=r"matrix products need cuBLAS(.|\n)*pip install 'cupy-cuda13x\[ctk\]'"):
-        device.gemm("float32", False, False, 1, 1, 1, 0, 1, 0, 1, 0, 1)
+        device.gemm("float32", False, False, 1, 1, 1, 1.0, 0, 1, 0, 1, 0.0, 0, 1)
     with pytest.raises(errors.DeviceError, match="cuBLAS takes extents below"):
-        device.gemm("float32", False, False, 2**31, 1, 1, 0, 2**31, 0, 1, 0, 2**31)
+        device.gemm("float32", False, False, 2**31, 1, 1, 1.0, 0, 2**31, 0, 1, 0.0, 0, 2**31)
     with pytest.raises(errors.DeviceError, match="isn't allocated"):
         device.free(12345)
     nvrtc._binding.cache_clear()
@@ -141,19 +143,28 @@ def test_what_is_missing_is_told_with_what_to_do(stand_in, monkeypatch):
         cupy_device.CuPyDevice(0)
 
 
-def test_machine_code_is_kept_in_the_cache(stand_in, monkeypatch):
+def test_machine_code_is_kept_in_the_cache(stand_in, monkeypatch, capsys):
     stand_in()
     x = T.dvector("x")
     f = symbolic.function([x], T.exp(x) * 17, device="cuda")
     f(np.ones(2))
-    kept = nvrtc.stored()[0]
+    kept = Cache().device_programs()[0]
     assert kept["architecture"] == "sm_90" and kept["kernels"] == f.program.program.names and kept["compiler"] == "NVRTC 13.0"
+
+    assert main(["gpu"]) == 0 and kept["key"][:12] in capsys.readouterr().out
+    assert main(["gpu", kept["key"], "--source"]) == 0 and "exp(" in capsys.readouterr().out
+    assert main(["gpu", "none"]) == 2 and "0 programs for GPUs" in capsys.readouterr().err
 
     def never(*args):
         raise AssertionError("compiled again")
 
     monkeypatch.setattr(nvrtc, "compile_text", never)
     symbolic.function([x], T.exp(x) * 17, device="cuda")(np.ones(2))
+    cache = Cache()
+    cache.prune(max_size=1 << 40)
+    assert cache.device_programs()
+    cache.prune(max_size=0)
+    assert not cache.device_programs() and not list((cache.path / "cuda").iterdir())
 
 
 @pytest.mark.parametrize("name", SIGNATURES)

@@ -58,6 +58,12 @@ class Entry(NamedTuple):
     size: int
 
 
+#: Folders of code for devices: GPUs, and the one that is emulated. Files of one name belong together.
+DEVICES = ("cuda", "emulated")
+#: Which part of the cache they may take.
+DEVICES_SHARE = 4
+
+
 class Damage(NamedTuple):
     """A file that `Cache.verify` found wrong."""
 
@@ -386,7 +392,43 @@ class Cache:
             remove(self._libraries + sha, *_SUFFIXES)
         self._drop_dangling_kernels()
         self._drop_dangling_requests()
-        return Pruned(removed, len(dropped), max(0, before - self.size()))
+        gone = self._prune_devices(None if max_size is None else max_size // DEVICES_SHARE, older_than, now)
+        return Pruned(removed, len(dropped) + gone, max(0, before - self.size()))
+
+    def _prune_devices(self, max_size: int | None, older_than: float | None, now: float) -> int:
+        """Remove code for devices, the least recently used first; return how many programs that was."""
+        programs: dict[Path, list[Path]] = {}
+        for folder in DEVICES:
+            for file in (f for f in listed(self.path / folder) if not f.is_dir()):  # headers stay
+                programs.setdefault(file.with_suffix(""), []).append(file)
+        used = {name: max(map(written, files)) for name, files in programs.items()}
+        held, removed = sum(size_of(f) for files in programs.values() for f in files), 0
+        for name in sorted(programs, key=used.__getitem__):
+            expired = older_than is not None and now - used[name] > older_than
+            if expired or (max_size is not None and held > max_size):
+                removed, held = removed + 1, held - sum(map(size_of, programs[name]))
+                for file in programs[name]:
+                    file.unlink(True)
+        return removed
+
+    def device_folder(self, name: str) -> Path:
+        """Return the folder of code for a kind of device, one of `DEVICES`; once an hour, what is too much is removed."""
+        path = self.path / name
+        path.mkdir(mode=0o700, exist_ok=True)
+        self._prune_hourly("")
+        return path
+
+    def device_programs(self) -> list[dict[str, Any]]:
+        """Return what is known of each program for GPUs, the latest first: key, architecture, kernels with their resources."""
+        found = [about for file in listed(self.path / "cuda", ".json") if (about := read_json(str(file))) is not None]
+        return sorted(found, key=lambda about: -(about.get("created") or 0))
+
+    def device_source(self, key: str) -> str | None:
+        """Return the CUDA text of a program for GPUs."""
+        try:
+            return (self.path / "cuda" / f"{_named(key)}.cu").read_text(encoding="utf-8")
+        except OSError:
+            return None
 
     def clear(self) -> None:
         """Remove everything, the compiler's probe included."""

@@ -124,8 +124,8 @@ class CuPyDevice:
         if self._waits and not self._capturing:
             self.synchronize()
 
-    def gemm(self, dtype: str, flip_a: bool, flip_b: bool, m: int, n: int, k: int, a: int, lda: int, b: int, ldb: int, c: int,
-             ldc: int) -> None:
+    def gemm(self, dtype: str, flip_a: bool, flip_b: bool, m: int, n: int, k: int, alpha: float, a: int, lda: int, b: int,
+             ldb: int, beta: float, c: int, ldc: int) -> None:
         """Multiply by cuBLAS, in full precision: TF32 isn't used."""
         if max(m, n, k, lda, ldb, ldc) >= 2**31:
             raise DeviceError(f"{self.name}: a product of {m}×{k} and {k}×{n}: cuBLAS takes extents below 2**31\n"
@@ -133,9 +133,9 @@ class CuPyDevice:
         blas, handle = self._cublas()
         self.counts.products += 1
         self._recent.append(f"a product {m}×{k}·{k}×{n} of {dtype}, by cuBLAS")
-        one, zero = np.ones(1, dtype), np.zeros(1, dtype)  # read before the call returns
+        scales = np.array([alpha, beta], dtype)  # read before the call returns; a captured graph keeps their values
         self._guarded(getattr(blas, _ROUTINES[dtype]), handle, _OP_T if flip_a else _OP_N, _OP_T if flip_b else _OP_N, m, n, k,
-                      one.ctypes.data, a, lda, b, ldb, zero.ctypes.data, c, ldc)
+                      scales.ctypes.data, a, lda, b, ldb, scales.ctypes.data + scales.itemsize, c, ldc)
 
     def _cublas(self) -> tuple[Any, int]:
         if self._blas is None:

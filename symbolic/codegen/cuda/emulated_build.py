@@ -5,6 +5,7 @@ The headers are compiled once (a precompiled header saves half of the time that 
 """
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import re
@@ -54,18 +55,22 @@ def compiler_identity() -> str:
     return sha256("\0".join([*version[:1], *FLAGS, *texts]).encode()).hexdigest()
 
 
-@cache
 def folder() -> Path:
     """Return where libraries are kept."""
     try:
-        path = Cache().path / "emulated"
-        path.mkdir(mode=0o700, exist_ok=True)
-        return path
+        return Cache().device_folder("emulated")
     except (CacheError, OSError):
-        return Path(tempfile.mkdtemp(prefix="symbolic-emulated-"))
+        return _private()
 
 
 @cache
+def _private() -> Path:
+    """Return a folder of this process alone, where the cache can't be written."""
+    made = tempfile.mkdtemp(prefix="symbolic-emulated-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return Path(made)
+
+
 def _header() -> Path:
     """Return the precompiled header's place; it is used where the compiler finds it beside."""
     place = folder() / f"header-{compiler_identity()[:16]}"
@@ -114,6 +119,8 @@ def build(source: str, kernels: Sequence[str]) -> dict[str, Any]:
     path = folder() / f"{name}.so"
     if not path.exists():
         _compile(text, path)
+    else:
+        os.utime(path)  # it was used
     library = ctypes.CDLL(str(path))
     return {k: Kernel(k, library, _waits(source, k)) for k in kernels}
 

@@ -193,22 +193,24 @@ class EmuDevice:
         if error:
             raise DeviceError(f"{self.name}: {kernel.name}: {error}" + (f"\nwhile computing {what}" if what else ""))
 
-    def gemm(self, dtype: str, flip_a: bool, flip_b: bool, m: int, n: int, k: int, a: int, lda: int, b: int, ldb: int, c: int,
-             ldc: int) -> None:
+    def gemm(self, dtype: str, flip_a: bool, flip_b: bool, m: int, n: int, k: int, alpha: float, a: int, lda: int, b: int,
+             ldb: int, beta: float, c: int, ldc: int) -> None:
         """Multiply, with cuBLAS's checks of leading dimensions."""
         if (dtype not in PRODUCTS or min(m, n, k) < 0 or lda < max(1, k if flip_a else m) or ldb < max(1, n if flip_b else k)
                 or ldc < max(1, m)):
             raise DeviceError(f"{self.name}: gemm of {dtype} {m}×{k}·{k}×{n}, leading dimensions {lda}, {ldb}, {ldc}: "
                               "CUBLAS_STATUS_INVALID_VALUE")
         self.counts.products += 1
-        self._do(self._multiply, np.dtype(dtype), flip_a, flip_b, m, n, k, a, lda, b, ldb, c, ldc)
+        self._do(self._multiply, np.dtype(dtype), flip_a, flip_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 
-    def _multiply(self, dtype: np.dtype, flip_a: bool, flip_b: bool, m: int, n: int, k: int, a: int, lda: int, b: int, ldb: int,
-                  c: int, ldc: int) -> None:
+    def _multiply(self, dtype: np.dtype, flip_a: bool, flip_b: bool, m: int, n: int, k: int, alpha: float, a: int, lda: int,
+                  b: int, ldb: int, beta: float, c: int, ldc: int) -> None:
         x = self._matrix(dtype, a, k if flip_a else m, m if flip_a else k, lda)
         y = self._matrix(dtype, b, n if flip_b else k, k if flip_b else n, ldb)
+        z = self._matrix(dtype, c, m, n, ldc)
         with np.errstate(all="ignore"):
-            self._matrix(dtype, c, m, n, ldc)[...] = (x.T if flip_a else x) @ (y.T if flip_b else y)
+            made = dtype.type(alpha) * ((x.T if flip_a else x) @ (y.T if flip_b else y))
+            z[...] = made + dtype.type(beta) * z if beta else made
 
     def _matrix(self, dtype: np.dtype, pointer: int, rows: int, columns: int, leading: int) -> np.ndarray:
         if rows * columns == 0:

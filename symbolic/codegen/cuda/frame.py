@@ -13,7 +13,7 @@ import numpy as np
 from symbolic.codegen.cuda.geometry import OWNER, SLOT, STOPPED, CudaKernel, grid_of
 from symbolic.codegen.cuda.inner import Inner
 from symbolic.codegen.cuda.program import GraphProgram, Step
-from symbolic.scalar import Expr
+from symbolic.scalar import Expr, loads
 
 if TYPE_CHECKING:
     from symbolic.codegen.cuda.run import Run
@@ -72,7 +72,7 @@ class Frame(Inner):
             elif d.kind == "input":
                 found = self.run.input(k)
             elif d.kind == "view":
-                found = self.place(d.base)  # type: ignore[arg-type]
+                found = self.place(d.base) + self.start(d) * np.dtype(d.dtype).itemsize  # type: ignore[arg-type]
             elif k in self.known:  # an extent that the host measured
                 found = self.run.scratch((id(self.program), "known", k), self.known[k].nbytes)
                 self.run.upload(found, self.known[k])
@@ -97,7 +97,8 @@ class Frame(Inner):
                 found = self.run.target(self, slot, k)
         else:
             room = plan.room[k]
-            found = self.run.scratch((id(program), room), max(int(self.value(size)) for size in plan.sizes[room]))
+            others = [int(self.value(e)) for e in plan.sizes[room] if not loads(e)]
+            found = self.run.scratch((id(program), room), max(self.size(k), *others) if others else self.size(k))
         self.places[k] = found
         return found
 
@@ -146,7 +147,7 @@ class Frame(Inner):
         self.waiting = rest
 
     def _view(self, step: Step) -> None:
-        self.places[step.d.id] = self.place(step.d.base)  # type: ignore[arg-type]
+        self.place(step.d.id)
 
     def _kernel(self, step: Step) -> None:
         self.launch(*step.kernels[0], step.what, step.made)
@@ -192,14 +193,18 @@ class Frame(Inner):
         n = 1 if len(y) == 1 else y[0] if flip_y else y[1]
         k = x[0] if len(x) == 1 or flip_x else x[1]
         target = self.room(d.id)
-        if m * n == 0:
+        size = self.size(d.id)
+        if size == 0:
             return
-        if k == 0:
-            self.run.do("fill", target, 0, self.size(d.id))
+        if d.base is not None and d.id not in self.program.plan.donor:
+            self.run.do("copy", target, self.place(d.base), size)
+        if k == 0 and d.base is None:
+            self.run.do("fill", target, 0, size)
             return
         # row-major x y is column-major (x y).T = y.T x.T
-        self.run.do("gemm", d.dtype, bool(flip_y), bool(flip_x), n, m, k, self.place(d.inputs[1]), k if flip_y else n,
-                    self.place(d.inputs[0]), m if flip_x else k, target, n)
+        right, left = self.place(d.inputs[1]), self.place(d.inputs[0])
+        self.run.do("gemm", d.dtype, bool(flip_y), bool(flip_x), n, m, k, d.alpha, right, max(k, 1) if flip_y else n, left,
+                    m if flip_x else max(k, 1), d.beta, target, n)
 
     def _scatter(self, step: Step) -> None:
         d = step.d

@@ -1,6 +1,7 @@
 """Steps that hold other programs, and those that the host computes."""
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -75,26 +76,21 @@ class Inner(Values):
                               ) from None
 
     def _host_array(self, k: int) -> np.ndarray:
-        d = self.defs[k]
-        while d.kind == "view":
-            d = self.defs[d.base]  # type: ignore[index]
-        shape = self.shape(k)
-        if d.kind == "const":
-            return np.array(d.variable.data).reshape(shape)  # type: ignore[union-attr]
-        if d.id in self.known:
-            return np.array(self.known[d.id]).reshape(shape)
-        return self.run.read(self.place(k), shape, d.dtype)
+        shape, (d, start) = self.shape(k), self.shown(k)
+        value = d.variable.data if d.kind == "const" else self.known.get(d.id)  # type: ignore[union-attr]
+        if value is None:
+            return self.run.read(self.place(k), shape, d.dtype)
+        return np.array(value.reshape(-1)[start:start + math.prod(shape)]).reshape(shape)
 
     def _known(self, k: int) -> np.ndarray | None:
         """Return the value of a small Def, if the host has it."""
-        d = self.defs[k]
-        while d.kind == "view":
-            d = self.defs[d.base]  # type: ignore[index]
+        d, start = self.shown(k)
         found = d.variable.data if d.kind == "const" else self.known.get(d.id)  # type: ignore[union-attr]
-        if found is None or found.size > SMALL or found.dtype.kind not in "biu":
+        shape = self.shape(k)
+        if found is None or math.prod(shape) > SMALL or found.dtype.kind not in "biu":
             return None
         self._looked(d)
-        return found.reshape(self.shape(k))
+        return found.reshape(-1)[start:start + math.prod(shape)].reshape(shape)
 
     def _hosted(self, operands: Sequence[int], first: int) -> dict[int, np.ndarray]:
         """Return which inputs of an inner program the host knows, from number `first` on."""
@@ -110,7 +106,7 @@ class Inner(Values):
         a, b = loop.carries, loop.carries + loop.sequences
         shapes = [self.shape(k) for k in operands]
         shapes = [s[1:] if a <= n < b else s for n, s in enumerate(shapes)]
-        sizes = [int(np.prod(s, dtype="int64")) * np.dtype(self.defs[k].dtype).itemsize
+        sizes = [math.prod(s) * np.dtype(self.defs[k].dtype).itemsize
                  for s, k in zip(shapes, operands, strict=True)]
         known = self._hosted(operands, b)
         results = {n: self.room(d.outputs[n]) for n in used if n < a + loop.traces}

@@ -16,12 +16,12 @@ import jinja2
 
 from symbolic.codegen.cuda.geometry import OWNER, SLOT, STOPPED, CudaKernel
 from symbolic.codegen.cuda.text import ATOMIC, CudaRenderer, cuda_type, joined
-from symbolic.codegen.fuse import Fusion, Group
+from symbolic.codegen.fuse import Fusion, Group, axis_through
 from symbolic.codegen.kernel_ir import Accumulate, For, Kernel, Let, Stmt, Store
 from symbolic.codegen.loops import Builder, merge_axes
 from symbolic.codegen.lower import Def
 from symbolic.codegen.printer import literal
-from symbolic.scalar import COMBINERS, Expr, Part, const, sym, toposort
+from symbolic.scalar import COMBINERS, Expr, Part, const, sym
 from symbolic.types import is_discrete
 
 
@@ -322,21 +322,3 @@ def _axes(r: CudaRenderer, axes: Sequence[str], extents: Sequence[Expr], flat: s
         size = r.expression(n)
         lines += [f"    const int64_t {a} = {flat}_left % (sym_index)({size});", f"    {flat}_left /= (sym_index)({size});"]
     return [*lines, f"    const int64_t {axes[0]} = {flat}_left;"]
-
-
-def axis_through(e: Expr) -> str | None:
-    """Return the axis along which an index takes a new value at each step, if it is the only one that it depends on.
-
-    >>> from symbolic.scalar import load
-    >>> axis_through(sym("i1") * 2 + 1), axis_through(load(0, [sym("i0")], "int64"))
-    ('i1', None)
-    """
-    while e.op in ("add", "sub", "mul"):
-        moving = [a for a in e.args if any(n.op == "sym" and n.arg[0] == "i" for n in toposort([a]))]
-        if len(moving) != 1:
-            return None
-        rest = e.args[e.args[0] is moving[0]]
-        if e.op == "mul" and (rest.op != "const" or rest.arg == 0):
-            return None
-        e = moving[0]
-    return e.arg if e.op == "sym" and e.arg[0] == "i" else None

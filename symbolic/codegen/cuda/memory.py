@@ -8,7 +8,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from symbolic.codegen.cuda.protocol import Device
+from symbolic.errors import DeviceMemoryError
 
+#: bytes that no device has
+MOST = 1 << 47
 #: Addresses that nobody holds any more, by device: freed when it is used next, since a collector may run at any time.
 _dead: WeakKeyDictionary[Any, deque[int]] = WeakKeyDictionary()
 
@@ -34,6 +37,8 @@ class Memory:
         self._dead: deque[int] | None = None
         bury(device)
         self.size = max(16, size)
+        if size >= MOST:
+            raise DeviceMemoryError(f"{device.name}: out of memory: {size} bytes asked for")
         self.pointer = device.alloc(self.size)
         self._dead = _dead.setdefault(device, deque())
 

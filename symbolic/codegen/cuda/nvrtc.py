@@ -5,6 +5,7 @@ What is kept lies beside the programs for CPUs, by the hash of text, architectur
 """
 from __future__ import annotations
 
+import atexit
 import importlib
 import json
 import os
@@ -133,11 +134,17 @@ def by_nvcc(source: str, architecture: str) -> dict[str, dict[str, int]]:
 
 def _folder() -> Path:
     try:
-        path = Cache().path / "cuda"
-        path.mkdir(mode=0o700, exist_ok=True)
-        return path
+        return Cache().device_folder("cuda")
     except (CacheError, OSError):
-        return Path(tempfile.mkdtemp(prefix="symbolic-cuda-"))
+        return _private()
+
+
+@cache
+def _private() -> Path:
+    """Return a folder of this process alone, where the cache can't be written."""
+    made = tempfile.mkdtemp(prefix="symbolic-cuda-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return Path(made)
 
 
 def cubin(source: str, architecture: str, kernels: Sequence[str]) -> Path:
@@ -151,6 +158,7 @@ def cubin(source: str, architecture: str, kernels: Sequence[str]) -> Path:
     folder, name = _folder(), sha256(facts.encode()).hexdigest()[:32]
     path = folder / f"{name}.cubin"
     if path.exists() and path.stat().st_size:
+        os.utime(path)  # it was used
         return path
     began = time.perf_counter()
     code, log = compile_text(source, architecture)
@@ -163,14 +171,3 @@ def cubin(source: str, architecture: str, kernels: Sequence[str]) -> Path:
             file.write(data)
         os.replace(made, folder / (name + suffix))
     return path
-
-
-def stored() -> list[dict[str, Any]]:
-    """Return what the cache knows of each text that was compiled for a GPU, the latest first."""
-    found = []
-    for path in _folder().glob("*.json"):
-        try:
-            found.append(json.loads(path.read_text()))
-        except (OSError, ValueError):
-            continue
-    return sorted(found, key=lambda about: -about.get("created", 0))

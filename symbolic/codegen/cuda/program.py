@@ -123,7 +123,8 @@ class GraphProgram:
         guards: list[Guard] = list(extents.guards)
         if loop is not None:
             guards += kept_extents(loop, self.lowering, node)
-        self.fusion = Fusion(self.lowering, guards)
+        # a product that is added to what is there can't be stopped by a failed check
+        self.fusion = Fusion(self.lowering, guards, products=not kernels.guarded, parts=True)
         self.defs, self.outputs = self.fusion.defs, self.lowering.outputs
         self.slots: dict[int, int] = {}
         for slot, k in enumerate(self.outputs):

@@ -120,11 +120,11 @@ class Device(Protocol):
                what: str = "") -> None:
         """Run a kernel; pointers are uint64 among `args`. `what` says for people what it computes."""
 
-    def gemm(self, dtype: str, flip_a: bool, flip_b: bool, m: int, n: int, k: int, a: int, lda: int, b: int, ldb: int, c: int,
-             ldc: int) -> None:
-        """Write the product of column-major matrices, m×k and k×n once transposed as the flags say, to `c`.
+    def gemm(self, dtype: str, flip_a: bool, flip_b: bool, m: int, n: int, k: int, alpha: float, a: int, lda: int, b: int,
+             ldb: int, beta: float, c: int, ldc: int) -> None:
+        """Write `alpha` times the product of column-major matrices, m×k and k×n once transposed as the flags say, to `c`.
 
-        Leading dimensions are as cuBLAS wants them.
+        `beta` times what is at `c` is added; with 0 it isn't read. Leading dimensions are as cuBLAS wants them.
         """
 
     def begin_capture(self) -> None:

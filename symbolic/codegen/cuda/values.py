@@ -1,6 +1,7 @@
 """Scalars of a program that the host works out: extents, what kernels get as numbers, what checks tell."""
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -64,20 +65,29 @@ class Values:
 
     def scalar(self, k: int, index: Sequence[int]) -> Any:
         """Return an element of a Def: the host's, or the device's, which is waited for."""
-        d = self.defs[k]
-        while d.kind == "view":
-            d = self.defs[d.base]  # type: ignore[index]
-        if d.kind == "const":
-            return d.variable.data[tuple(index)]  # type: ignore[union-attr]
-        if d.id in self.known:
-            self._looked(d)
-            return self.known[d.id].reshape(self.shape(k))[tuple(index)]
-        at = 0
-        for n, i in zip(self.shape(k), index, strict=True):
-            at = at * n + min(max(i, 0), max(n - 1, 0))
+        own, at = self.defs[k], 0
         if 0 in self.shape(k):
-            return np.zeros((), d.dtype)[()]
-        return self.run.read(self.place(k) + at * np.dtype(d.dtype).itemsize, (), d.dtype)[()]
+            return np.zeros((), own.dtype)[()]
+        for n, i in zip(self.shape(k), index, strict=True):
+            at = at * n + min(max(i, 0), n - 1)
+        d, start = self.shown(k)
+        value = d.variable.data if d.kind == "const" else self.known.get(d.id)  # type: ignore[union-attr]
+        if value is not None:
+            self._looked(d)
+            return value.reshape(-1)[start + at]
+        return self.run.read(self.place(k) + at * np.dtype(own.dtype).itemsize, (), own.dtype)[()]
+
+    def start(self, d: Def) -> int:
+        """Return the number of elements before a view, of what it shows."""
+        return int(self.value(d.detail[0])) * math.prod(self.shape(d.id)[1:]) if d.detail else 0
+
+    def shown(self, k: int) -> tuple[Def, int]:
+        """Return the value that a view shows, and at which of its elements the view begins."""
+        d, start = self.defs[k], 0
+        while d.kind == "view":
+            start += self.start(d)
+            d = self.defs[d.base]  # type: ignore[index]
+        return d, start
 
     def _looked(self, d: Def) -> None:
         """Take note that the value of an argument counts, unless calls with other values are other calls anyway."""
@@ -90,7 +100,7 @@ class Values:
 
     def size(self, k: int) -> int:
         """Return the bytes of a Def."""
-        return int(np.prod(self.shape(k), dtype="int64")) * np.dtype(self.defs[k].dtype).itemsize
+        return math.prod(self.shape(k)) * np.dtype(self.defs[k].dtype).itemsize  # in integers that don't overflow
 
     def failed_check(self, step: Step, flat: int) -> tuple[Any, tuple[int, ...]]:
         """Return the check of a step and its details for the element at which it failed."""

@@ -30,7 +30,7 @@ QUICK = ("bool", "int64", "float16", "float32", "float64")
 #: Tests of these modules that look at the C program itself, or at what only it has.
 OF_C = ("until_ends_in_c or readable or products or is_kept or is_not_kept or merged or long_loops or memory_of_checkpoints or "
         "found_in_the_cache or runs_the_forward_loop_once or if_in_c or only_what_is_used or lapack_of or cheapest_order or "
-        "start_warm or less_memory or in_the_c or one_kernel")
+        "start_warm or less_memory or in_the_c or one_kernel or computed_indices")
 
 
 @pytest.fixture(autouse=True)

@@ -46,7 +46,7 @@ class Result(NamedTuple):
     figures: dict[str, Any]
 
 
-def tensor(dtype: str, ndim: int, name: str = "x") -> Variable:
+def tensor(dtype: str, ndim: int, name: str = "x") -> Any:
     """Return a variable of unknown extents."""
     return Variable(TensorType(dtype, (None,) * ndim), name=name)
 
@@ -155,7 +155,7 @@ class Checks:
         ends, _ = scan_api.scan(lambda p: (p * 2, scan_api.until(f.gt(p * 2, c))), outputs_info=constant(1.0), n_steps=50)
         arm = ifelse(f.gt(c, 5.0), f.exp(x).sum(), x.sum())
         rng = np.random.default_rng(4)
-        outs = [states, *grad(states.sum(), [x, w]), ends, arm, grad(arm, x)]
+        outs = [states, *grad(reduce.sum(states), [x, w]), ends, arm, grad(arm, x)]
         return self.same([x, w, c], outs, [rng.normal(size=(12, 6)), rng.normal(size=(6, 6)) / 3, 100.0], slack=100)
 
     def images(self) -> dict[str, Any]:
@@ -170,7 +170,7 @@ class Checks:
         """The same bits as on the CPU."""
         drawn = []
         for device in (self.device, "cpu"):
-            stream = RandomStreams(11)
+            stream: Any = RandomStreams(11)
             draw = function([], [stream.uniform((1000,)), stream.random_integers((1000,), 0, 99)], device=device)
             drawn.append([draw() for _ in range(3)][-1])
         return {"ok": all(np.array_equal(a, b) for a, b in zip(*drawn, strict=True))}
@@ -235,11 +235,11 @@ class Checks:
         x = tensor("float64", 2)
         g = function([x], f.exp(dot(x, x.T)).sum(0), device=self.device)
         rng, held = np.random.default_rng(9), []
-        live = find(self.device)
+        device: Any = find(self.device)
         for _ in range(3):
             for n in range(2, 12 if self.quick else 60):
                 g(rng.normal(size=(n, 3)))
-            held.append(len(getattr(live, "live", None) or getattr(live, "_live", ())))
+            held.append(len(device.live if hasattr(device, "live") else device._live))
         g.free()
         return {"ok": held[-1] <= held[0] + 2, "blocks after each turn": str(held)}
 

@@ -501,6 +501,13 @@ class _Native(Function):
         return self.fallback(*args)
 
     def _explained(self, failure: Failure, detail: Sequence[int], arrays: Sequence[np.ndarray] = ()) -> Exception:
+        """Return the error of a failure; `detail` is four numbers to show, then the step of a loop, from 1, and their number."""
+        error = self._error(failure, detail, arrays)
+        if detail[4]:
+            error.add_note(f"in step {detail[4] - 1} of a loop of {detail[5]} steps")
+        return error
+
+    def _error(self, failure: Failure, detail: Sequence[int], arrays: Sequence[np.ndarray]) -> Exception:
         text = failure.message.format(*detail[:failure.details])
         if failure.input is None:
             return failure.error(errors.message(self.spec.name, text, (), self.spec.loc))

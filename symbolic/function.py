@@ -127,10 +127,7 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
                          name=name or (f"{loc.file.rsplit('/', 1)[-1]}:{loc.line}" if loc else None), profile=profile,
                          rebuild_strict=rebuild_strict, allow_input_downcast=allow_input_downcast,
                          on_unused_input=on_unused_input, device=device)
-    try:
-        chosen = as_mode(mode)
-    except (ValueError, TypeError) as error:
-        raise type(error)(f"function: {error}") from None
+    chosen = as_mode(mode)
     ins = [i if isinstance(i, In) else In(i) for i in inputs]
     _check_inputs(ins)
     structure, outs = _outputs(outputs)
@@ -299,11 +296,13 @@ def _check_inputs(ins: Sequence[In]) -> None:
             raise TypeError(errors.message("function", f"the shared variable {v} can't be an input; it is found by itself", (),
                                            caller(), "leave it out; to run with another value, use givens or set_value"))
         if v in seen:
-            raise errors.UnusedInputError(f"function: input {v} is given twice")
+            raise errors.UnusedInputError(errors.message("function", f"input {v} ({v.type}) is given twice", (), caller(),
+                                                         "leave one out; what a call passes for it counts wherever it is used"))
         seen.add(v)
     stateful = [i.update is not None for i in ins]
     if stateful != sorted(stateful):
-        raise TypeError("function: inputs with update= must come after those without")
+        raise TypeError(errors.message("function", "inputs with update= must come after those without", (), caller(),
+                                       "move them to the end: they keep their values, and a call needn't pass them"))
 
 
 def _outputs(outputs: Any) -> tuple[Any, list[Variable]]:

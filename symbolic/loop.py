@@ -13,6 +13,10 @@ from symbolic.fgraph import FunctionGraph, Interner
 from symbolic.graph import Apply, Variable, describe, toposort
 from symbolic.types import TensorType
 
+#: what is wrong with a number of steps below zero
+NEGATIVE_STEPS = ("a loop can't take {0} steps\nhint: a sequence with taps is to hold as many elements as its taps span, "
+                  "and one for each step; n_steps can't be negative")
+
 
 @dataclass(frozen=True, eq=False)
 class Loop:

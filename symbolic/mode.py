@@ -5,7 +5,9 @@ from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field, replace
 from typing import Any
 
+from symbolic import errors
 from symbolic.config import config
+from symbolic.source import caller
 from symbolic.theano_flags import VALUES
 
 MODES = ("FAST_RUN", "FAST_COMPILE", "CHECK")
@@ -107,12 +109,17 @@ def as_mode(mode: str | Mode | None) -> Mode:
     if mode is None:
         mode = config.mode
     if not isinstance(mode, str):
-        raise TypeError(f"mode must be a name or a Mode, got {mode!r}")
+        raise TypeError(errors.message("function", f"mode must be a name or a Mode, got {mode!r}", (), caller()))
     mode = VALUES["mode"].get(mode, mode)
     if mode in NAMED:
         return NAMED[mode]()
     if mode not in MODES:
-        raise ValueError(f"mode must be one of {', '.join((*MODES, *NAMED))}, or a Mode, got {mode!r}")
+        names = (*MODES, *NAMED)
+        from difflib import get_close_matches  # noqa: PLC0415 (2 ms of an import)
+
+        near = get_close_matches(str(mode).upper(), names, 1, 0.5)
+        raise ValueError(errors.message("function", f"mode must be one of {', '.join(names)}, or a Mode, got {mode!r}", (),
+                                        caller(), f"did you mean {near[0]!r}?" if near else None))
     if chosen and (config.optimizer not in ("fast_run", "default") or config.linker == "py"):  # Theano's settings
         return Mode("FAST_COMPILE" if config.linker == "py" else mode, optimizer=config.optimizer)
     return Mode(mode)

@@ -556,3 +556,27 @@ def test_a_loop_finds_the_keys_of_its_carry_whatever_their_order():
     a, b = T.dscalars("ab")
     carry, _ = symbolic.loop(lambda c, _: ({"y": {"q": c["x"]}, "x": c["y"]["q"] + 1}, None), {"x": a, "y": {"q": b}}, length=3)
     assert symbolic.function([a, b], [carry["x"], carry["y"]["q"]])(1.0, 2.0) == [4.0, 2.0]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_error_tells_the_step(mode):
+    x, i, rows = T.dvector("x"), T.lvector("i"), T.lmatrix("rows")
+    total, _ = symbolic.scan(lambda k, acc: acc + x[k], i, T.constant(0.0))
+    nested, _ = symbolic.scan(lambda row: symbolic.scan(lambda k, acc: T.tanh(acc) + x[k], row, T.constant(0.0))[0][-1], rows)
+    f = symbolic.function([x, i], total, mode=mode)
+    a = np.arange(3.0)
+    with pytest.raises(IndexError, match="index 7 is out of bounds") as caught:
+        f(a, [0, 1, 7, 2])
+    assert "in step 2 of a loop of 4 steps" in caught.value.__notes__
+    np.testing.assert_array_equal(f(a, [0, 1, 2]), [0, 1, 3])
+    with pytest.raises(IndexError) as caught:
+        f(a, [9])
+    assert "in step 0 of a loop of 1 steps" in caught.value.__notes__
+    g = symbolic.function([x, rows], nested + x[3:].sum(), mode=mode)
+    with pytest.raises(IndexError) as caught:
+        g(a, [[0, 1], [2, 1], [1, 5]])
+    assert caught.value.__notes__[0] == "in step 1 of a loop of 2 steps"
+    taps, _ = symbolic.scan(lambda old, new, acc: old + new + acc, dict(input=x, taps=[-3, 0]), T.constant(0.0))
+    with pytest.raises(symbolic.errors.ShapeError, match="can't take -1 steps\n?.*") as caught:
+        symbolic.function([x], taps, mode=mode)([1.0, 2.0])
+    assert "taps span" in str(caught.value) and not getattr(caught.value, "__notes__", None)

@@ -110,8 +110,13 @@ class LoopWriter(Writer):
         out = [*_UNUSED, "rt->begin(rt, (double)steps * 100);", *before]
         for start, _, _ in carried:
             out += start
+        failing = any("return" in line for line in body)
+        if failing:  # an error tells the step
+            out += ["const int64_t outer[2] = {rt->step[0], rt->step[1]};", "rt->step[1] = steps;"]
         out += ["int64_t t = 0;", "for (; t < steps; t++) {"]
         inner = ["const int64_t at = steps - 1 - t;" if self.loop.reverse else "const int64_t at = t;", "(void)at;"]
+        if failing:
+            inner.append("rt->step[0] = t + 1;")
         if self.reused:
             inner.append("const symbolic_mark mark = rt->mark(rt);")
         if self.loop.until:
@@ -125,6 +130,8 @@ class LoopWriter(Writer):
             inner += ["if (stop[0]) {", "    t++;", "    break;", "}"]
         out += [_INDENT + line for line in inner]
         out.append("}")
+        if failing:
+            out.append("rt->step[0] = outer[0], rt->step[1] = outer[1];")
         for _, _, finish in carried:
             out += finish
         if self.loop.until:

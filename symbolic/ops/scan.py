@@ -9,7 +9,7 @@ from symbolic import errors
 from symbolic.fgraph import FunctionGraph, signature
 from symbolic.graph import Constant, Op, Variable, describe, toposort
 from symbolic.infer import over_operands
-from symbolic.loop import Loop, element, met, specialised
+from symbolic.loop import NEGATIVE_STEPS, Loop, element, met, specialised
 from symbolic.ops.scan_gradient import backward, forward
 from symbolic.pickling import flatten, restore
 from symbolic.scalar import Check, Expr, dim, load
@@ -124,7 +124,7 @@ class Scan(Op):
 
     def checks(self, *types: TensorType) -> tuple[Check, ...]:
         steps, first = load(0, (), "int64"), 1 + self.carries
-        found = [Check(steps >= 0, "a loop can't take {0} steps", detail=(steps,))]
+        found = [Check(steps >= 0, NEGATIVE_STEPS, detail=(steps,))]
         for k in range(first, first + self.sequences):
             text = f"a loop of {{0}} steps needs as many elements; sequence {k - first} has {{1}}"
             found.append(Check(steps <= dim(k, 0), text, detail=(steps, dim(k, 0))))

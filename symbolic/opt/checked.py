@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from symbolic import errors
 from symbolic.graph import Op
+from symbolic.loop import NEGATIVE_STEPS
 from symbolic.scalar import Check, Expr, IndexLambda, axis, dim, load
 from symbolic.types import TensorType
 
@@ -56,7 +57,7 @@ class FirstSteps(_Part):
 
     def checks(self, *types: TensorType) -> tuple[Check, ...]:
         n, length = load(1, (), "int64"), dim(0, 0)
-        return (Check(n >= 0, "a loop can't take {0} steps", detail=(n,)),
+        return (Check(n >= 0, NEGATIVE_STEPS, detail=(n,)),
                 Check(n <= length, f"a loop of {{0}} steps needs as many elements; sequence {self.sequence} has {{1}}",
                       detail=(n, length)))
 

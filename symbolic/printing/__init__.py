@@ -9,9 +9,11 @@ from symbolic.printing.debug import debugprint
 from symbolic.printing.infix import min_informative_str, pp, pprint
 
 #: Names whose modules need networkx, found when they are asked for.
-_LAZY = {"pydotprint": "picture", "dot_text": "picture", "as_networkx": "picture", "explain": "explained"}
+_LAZY = {"pydotprint": "picture", "dot_text": "picture", "as_networkx": "picture", "explain": "explained",
+         "htmlgraph": "page", "d3viz": "page"}
 
-__all__ = ["Print", "as_networkx", "debugprint", "dot_text", "explain", "min_informative_str", "pp", "pprint", "pydotprint"]
+__all__ = ["Print", "as_networkx", "d3viz", "debugprint", "dot_text", "explain", "htmlgraph", "min_informative_str", "pp",
+           "pprint", "pydotprint"]
 
 
 def __getattr__(name: str) -> Any:

@@ -71,8 +71,8 @@ def explain(f: Function) -> str:
     if device != "cpu":
         lines.append(f"runs on {device}: kernels of CUDA's, shared variables stay there between calls")
     lowering = Lowering(graph, extents, templates=device == "cpu")
-    adds = device == "cpu" or not any(d.kind == "check" for d in lowering.defs)
-    fusion = Fusion(lowering, extents.guards, products=adds, parts=True)
+    products = device == "cpu" or not f.program.program.guarded  # type: ignore[attr-defined]
+    fusion = Fusion(lowering, extents.guards, products=products, parts=True)
     lines += [*_rules(before, f), *_steps(fusion, device), *_stored(fusion, lowering), *_hoisted(before, graph)]
     return "\n".join([*lines, *_memory(f, fusion, lowering)])
 

@@ -45,7 +45,7 @@ def as_networkx(obj: Any) -> nx.MultiDiGraph:
     (5, True, 'input')
     """
     made = nx.MultiDiGraph()
-    outputs, _ = _outputs_of(obj)
+    outputs, _ = outputs_of(obj)
     for v in outputs:
         made.add_node(v, **_facts(v))
     for n in toposort(outputs):
@@ -73,7 +73,7 @@ def kind(v: Variable) -> str:
     return "input" if v.owner is None else "variable"
 
 
-def _outputs_of(obj: Any) -> tuple[list[Variable], str]:
+def outputs_of(obj: Any) -> tuple[list[Variable], str]:
     if isinstance(obj, Function):
         return list(compiled_graph(obj).outputs), obj.name
     if isinstance(obj, FunctionGraph) or hasattr(obj, "outputs") and hasattr(obj, "toposort"):
@@ -98,7 +98,7 @@ def dot_text(obj: Any, compact: bool = True, with_ids: bool = False, high_contra
     >>> print(dot_text(T.exp(T.dvector("x"))).splitlines()[0])
     digraph "graph" {
     """
-    outputs, title = _outputs_of(obj)
+    outputs, title = outputs_of(obj)
     lines = [f'digraph "{_quoted(title)}" {{', "  rankdir=TB;"]
     writer = _Dot(lines, compact, with_ids, high_contrast, {**OP_COLOURS, **(colorCodes or {})}, max_label_size,
                   var_with_name_simple, _highlighted(outputs, cond_highlight))

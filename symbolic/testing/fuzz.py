@@ -336,7 +336,8 @@ def disturbed(outputs: Sequence[Variable], values: dict[Variable, np.ndarray], r
             for v, a in zip(node.outputs, apply(node.op, arguments), strict=True):
                 if a.dtype.kind in "fc":
                     eps = NOISE * float(np.finfo(a.dtype).eps)
-                    a = (a * (1 + eps * rng.uniform(-1, 1, a.shape)).astype(a.dtype)).astype(a.dtype)
+                    noise = rng.uniform(-1, 1, a.shape) + (1j * rng.uniform(-1, 1, a.shape) if a.dtype.kind == "c" else 0)
+                    a = (a * (1 + eps * noise).astype(a.dtype)).astype(a.dtype)
                 known.setdefault(v, a)
     return [get(v) for v in outputs]
 

@@ -156,7 +156,7 @@ static PyObject *finish(call *c)
 
 /* A guard failed: let Python choose another program. All is released by now, so it may call us
  * again. */
-static PyObject *call_miss(Callable *self, PyObject *const *args, int guard, const int64_t *detail)
+static PyObject *call_miss(Callable *self, PyObject *const *args, int guard, const symbolic_runtime *rt)
 {
     PyObject *full = PyTuple_New(self->n_inputs), *result = NULL;
     if (!full)
@@ -167,9 +167,10 @@ static PyObject *call_miss(Callable *self, PyObject *const *args, int guard, con
     if (function == NULL || function == Py_None)
         PyErr_Format(PyExc_RuntimeError, "guard %d failed", guard);
     else
-        result = PyObject_CallFunction(function, "i(LLLL)O", guard, (long long)detail[0],
-                                       (long long)detail[1], (long long)detail[2],
-                                       (long long)detail[3], full);
+        result = PyObject_CallFunction(function, "i(LLLLLL)O", guard, (long long)rt->detail[0],
+                                       (long long)rt->detail[1], (long long)rt->detail[2],
+                                       (long long)rt->detail[3], (long long)rt->step[0],
+                                       (long long)rt->step[1], full);
     Py_XDECREF(function);
     Py_DECREF(full);
     return result;
@@ -203,7 +204,7 @@ static inline PyObject *call_with(Callable *self, PyObject *const *args, symboli
     call c;
     c.rt = (symbolic_runtime){rt_output,  rt_scratch,   rt_begin,     rt_python,
                               entry_gemm, rt_product_threads, rt_mark, rt_release, {0, 0, 0, 0},
-                              forked ? 1 : self->threads, entry_routine, lapack.width};
+                              forked ? 1 : self->threads, entry_routine, lapack.width, {0, 0}};
     c.self = self;
     c.released = NULL;
     c.failed = c.n_owned = c.alone = 0;
@@ -237,7 +238,7 @@ static inline PyObject *call_with(Callable *self, PyObject *const *args, symboli
         Py_XDECREF(slots[i]);
     for (int i = 0; i < c.n_owned; i++)
         Py_DECREF(owned[i]);
-    return guard < 0 ? result : call_miss(self, args, guard, c.rt.detail);
+    return guard < 0 ? result : call_miss(self, args, guard, &c.rt);
 }
 
 static PyObject *call_on_stack(Callable *self, PyObject *const *args)

@@ -51,6 +51,8 @@ struct symbolic_runtime {
     void *(*routine)(const char *name);
     /* Bytes of its integers. */
     int routine_integer;
+    /* Of the loop that runs: the step, counted from 1, and how many there are. Zeros outside of loops. */
+    int64_t step[2];
 };
 
 /* 0: done. > 0: guard number code-1 failed, nothing was written to any input. -1: the host has set an error. */

@@ -13,7 +13,7 @@ LEVELS = [("errors", 0), ("source", 0), ("collector", 0), ("config", 1), ("types
           ("loop", 6), ("infer", 6), ("reverse", 7), ("forward", 8), ("batching", 6), ("shared", 9), ("ops", 9), ("opt", 10),
           ("codegen", 10), ("spec", 10), ("profiling", 10),
            ("compiled", 11), ("sparse_calls", 11), ("function", 12), ("saving", 12), ("printing", 12),
-          ("testing.fuzz", 15), ("testing.coverage", 15), ("testing", 13),
+          ("testing.fuzz", 15), ("testing.coverage", 15), ("testing.gpu", 15), ("testing", 13),
           ("gradient", 14), ("sparse", 14), ("compile", 14), ("random", 14), ("sandbox", 14), ("tensor", 14), ("cli", 14)]
 #: What looks at graphs, and what programs of Theano's time import.
 LEVELS += [("theano_flags", 0), ("tree", 5), ("misc", 10), ("testvalues", 11.5), ("monitor", 11.5), ("typed_list", 12),

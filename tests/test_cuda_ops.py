@@ -5,7 +5,9 @@ other family. Marked slow: the other test modules of ops, as they are, with ``SY
 """
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,8 +20,10 @@ import test_reduce
 import test_shape
 
 import symbolic
+import symbolic.ops
 import symbolic.tensor as T
 from symbolic.config import config
+from symbolic.graph import Op
 
 HERE = Path(__file__).parent
 DEVICE = "cuda:emulated"
@@ -30,7 +34,7 @@ QUICK = ("bool", "int64", "float16", "float32", "float64")
 #: Tests of these modules that look at the C program itself, or at what only it has.
 OF_C = ("until_ends_in_c or readable or products or is_kept or is_not_kept or merged or long_loops or memory_of_checkpoints or "
         "found_in_the_cache or runs_the_forward_loop_once or if_in_c or only_what_is_used or lapack_of or cheapest_order or "
-        "start_warm or less_memory or in_the_c or one_kernel")
+        "start_warm or less_memory or in_the_c or one_kernel or computed_indices")
 
 
 @pytest.fixture(autouse=True)
@@ -138,3 +142,21 @@ def test_shapes():
             function = getattr(test_shape, name)
             if function.__code__.co_argcount == 0:
                 function()
+
+
+def test_every_op_has_a_way_to_run_there():
+    """A kernel of its formula, a composition, a library routine, or the host."""
+    elsewhere = {"Parts", "CSM", "OpenMPOp"}  # taken away before anything is compiled; a base for users' C code
+    for module in pkgutil.iter_modules(symbolic.ops.__path__):
+        importlib.import_module(f"symbolic.ops.{module.name}")
+    classes, stack = [], [Op]
+    while stack:
+        for c in stack.pop().__subclasses__():
+            stack.append(c)
+            if c.__module__.startswith("symbolic.ops") and not c.__subclasses__() and not c.__name__.startswith("_"):
+                classes.append(c)
+    assert len(classes) > 90
+    own = ("compute", "expand", "loop", "branch", "reference", "python")
+    without = [c.__name__ for c in classes if not any(getattr(c, n) is not getattr(Op, n) for n in own)
+               and c.view_of is None and c.extern is None and c.arms is None]
+    assert set(without) <= elsewhere, f"{without} can't run on a device"

@@ -112,13 +112,14 @@ class Writer:
                   for k in order]
         buffers = [*order, *more]
         params += [{SLOT: "unsigned long long *slot", OWNER: "long long *owner"}[k] for k in more]
-        if self.guarded or SLOT in more:
+        guarded = self.guarded and family != "parts"  # those read nothing that an index chose
+        if guarded or SLOT in more:
             params.append(f"{'' if SLOT in more else 'const '}int64_t *stopped")
             buffers.append(STOPPED)
         params += [f"const {cuda_type(e.dtype)} {n}" for e, n in b.params.items()]
         params += [f"const int64_t {n}" for n in extra if not n.endswith("*")]
         params += [n.removesuffix("*") for n in extra if n.endswith("*")]
-        text = _template(family).render(params=params, guarded=self.guarded, **fields)
+        text = _template(family).render(params=params, guarded=guarded, **fields)
         return CudaKernel(family, text, tuple(buffers), tuple(b.params), tuple(sizes), **kwargs)
 
     # --------------------------------------------------------------------------------------------- maps
@@ -183,7 +184,7 @@ class Writer:
             if d.id in self.fusion.stored:
                 stores_after.append(b.store(d))
         bound = _bound(b, outer)
-        return {"before": before, "accs": accs, "after": after,
+        return {"before": before, "accs": accs, "after": after, "over": any(d.id in self.donor for d in per_row),
                 "stores_before": r.block(stores_before, 1, bound), "stores_after": r.block(stores_after, 1, bound),
                 "loop": [*_axes(r, inner, inner_extents, "at"), *lines] if lines else []}
 

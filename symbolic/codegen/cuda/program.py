@@ -134,11 +134,25 @@ class GraphProgram:
         self.guards = [(g, *self._hosted(g)) for g in guards]
         self.reading_guards = [g for g in self.guards if g[1]]
         self.writer = Writer(self.fusion, self.plan.donor, kernels.guarded, kernels.deterministic, self.host_inputs)
-        self.steps = [self._step(s, kernels) for s in self.fusion.steps]
+        self.steps = [self._step(s, kernels) for s in self.fusion.steps if not self._counts_steps(s)]
 
     def _hosted(self, g: Guard) -> tuple[set[int], Expr, tuple[Expr, ...]]:
         condition = self.lowering.host(g.condition)
         return {n.arg for n in _loads(condition)}, condition, tuple(self.lowering.host(e) for e in g.detail)
+
+    def told(self, k: int) -> Expr | None:
+        """Return a scalar as a host expression, if it can be told from extents and what the host knows."""
+        v = self.defs[k].variable
+        found = None if v is None else self.lowering.extents.value.get(v)
+        return None if found is None else self.lowering.host(found)
+
+    def _counts_steps(self, step: Any) -> bool:
+        """Whether a kernel would only tell loops how many steps there are, or branches which arm, which the host knows."""
+        if not isinstance(step, Group) or any(k in self.fusion.roots or self.told(k) is None for k in step.items):
+            return False
+        readers = [self.defs[c] for k in step.items for c in self.fusion.clients.get(k, ())]
+        return all(r.kind in ("loop", "branch") and r.inputs[0] in step.items
+                   and not set(r.inputs[1:]) & set(step.items) for r in readers)
 
     def _step(self, step: Any, kernels: Kernels) -> Step:
         if isinstance(step, Group):

@@ -75,6 +75,9 @@ class Values:
         if value is not None:
             self._looked(d)
             return value.reshape(-1)[start + at]
+        told = self.program.told(k)
+        if told is not None:
+            return self.value(told)
         return self.run.read(self.place(k) + at * np.dtype(own.dtype).itemsize, (), own.dtype)[()]
 
     def start(self, d: Def) -> int:

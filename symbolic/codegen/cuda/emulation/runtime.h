@@ -194,7 +194,7 @@ static unsigned random_below(unsigned n)
     return (unsigned)((unsigned long long)(random_state >> 8) * n >> 24);
 }
 
-/* Orders: 0 from the first thread to the last, 1 the other way, more: shuffled anew after each barrier. */
+/* Orders: 0 from the first thread to the last, 1 the other way, more: shuffled anew after each barrier, warp by warp. */
 static void shuffle_threads(int how)
 {
     for (unsigned i = 0; i < threads; i++) order[i] = how == 1 ? threads - 1 - i : i;
@@ -221,6 +221,44 @@ static void pass_barrier(int how)
     shuffle_threads(how);
 }
 
+/* Run a thread until it waits or returns. */
+static void resume(Fibre *f)
+{
+    current = f;
+    threadIdx = f->thread;
+    in_fibre = true;
+    change(&host, f);
+    in_fibre = false;
+    if (failed) longjmp(leave, 1);
+}
+
+/* Run what can run, each thread once; or, for shuffled orders, one warp until all of it waits for others, then the next: so a warp
+   may be at the next barrier before another one has done anything since the last. */
+static bool run_ready(int how)
+{
+    bool moved = false;
+    unsigned long long seen = 0;
+    for (unsigned k = 0; k < threads; k++) {
+        const unsigned warp = order[k] / LANES;
+        if (how < 2) {
+            if (fibres[order[k]].state != READY) continue;
+            resume(&fibres[order[k]]);
+            moved = true;
+        }
+        if (how < 2 || seen >> warp & 1) continue;
+        seen |= 1ull << warp;
+        for (bool again = true; again;) {
+            again = false;
+            for (unsigned j = 0; j < threads; j++) {
+                if (order[j] / LANES != warp || fibres[order[j]].state != READY) continue;
+                resume(&fibres[order[j]]);
+                again = moved = true;
+            }
+        }
+    }
+    return moved;
+}
+
 static void run_block_in_fibres(int how)
 {
     shuffle_threads(how);
@@ -230,18 +268,7 @@ static void run_block_in_fibres(int how)
         fibres[i].thread = place_of(i, blockDim);
     }
     for (;;) {
-        bool moved = false;
-        for (unsigned k = 0; k < threads; k++) {
-            Fibre *f = &fibres[order[k]];
-            if (f->state != READY) continue;
-            moved = true;
-            current = f;
-            threadIdx = f->thread;
-            in_fibre = true;
-            change(&host, f);
-            in_fibre = false;
-            if (failed) longjmp(leave, 1);
-        }
+        const bool moved = run_ready(how);
         unsigned done = 0, waiting = 0;
         for (unsigned i = 0; i < threads; i++) done += fibres[i].state == DONE, waiting += fibres[i].state == AT_BARRIER;
         if (done == threads) return;

@@ -6,7 +6,8 @@ import difflib
 import importlib
 from typing import Any
 
-import symbolic.tensor.sort  # first: the module and the function share a name, and the function is to win
+import symbolic.tensor.sort
+import symbolic.tensor.var  # first: modules and functions share names, and the functions are to win
 from symbolic.forward import Rop, hessian_vector_product, jacobian_vector_product
 from symbolic.graph import Constant, Variable, as_tensor_variable, constant
 from symbolic.graph import Constant as TensorConstant

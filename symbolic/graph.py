@@ -36,7 +36,7 @@ class Variable:
     Equality is identity; ``T.eq(x, y)`` compares elements.
     """
 
-    __slots__ = ("__weakref__", "_tag", "index", "loc", "name", "owner", "type")
+    __slots__ = ("__dict__", "__weakref__", "_tag", "index", "loc", "name", "owner", "type")
     __array_priority__ = 1000
 
     if TYPE_CHECKING:  # installed from tables by ops.operators; checkers can't see that

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -369,7 +369,13 @@ def matched(given: Sequence[Variable], points: Any, what: str) -> list[Variable 
                 what, f"an evaluation point must have the rank of its variable, {v.ndim}, got {point.ndim}",
                 (describe(v), describe(point)), caller()))
         out.append(point if point is None or point.dtype == v.dtype or is_discrete(v.dtype) else point.astype(v.dtype))
+    for place in SAME_SHAPE:  # a point that broadcast would count more than once
+        out = [p if p is None else place(v, p, what) for v, p in zip(given, out, strict=True)]
     return out
+
+
+#: Filled by `ops.same_shape`: from a variable, a point and the name of who asks, to the point once it has the variable's shape.
+SAME_SHAPE: list[Callable[[Variable, Variable, str], Variable]] = []
 
 
 def subgraph_grad(wrt: Any, end: Any, start: dict[Variable, Any] | None = None, cost: Variable | None = None,

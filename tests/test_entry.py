@@ -429,8 +429,8 @@ def test_guard_miss_changes_nothing(ext, make):
     f = single(make, "accumulate", shared=(s,), updates=((0, False),), miss=miss)
     x, negative = np.ones(2), np.array([-1.0, 0, 0])
     assert f(x) == "other" and f(negative) == "other"
-    assert missed[0][:2] == (0, (2, 3, 0, 0)) and missed[0][2][0] is x
-    assert missed[1][:2] == (1, (3, 3, 0, 0))
+    assert missed[0][:2] == (0, (2, 3, 0, 0, 0, 0)) and missed[0][2][0] is x
+    assert missed[1][:2] == (1, (3, 3, 0, 0, 0, 0))
     assert s.value is before
     np.testing.assert_array_equal(s.value, np.arange(3.0))
     f(np.ones(3))

@@ -268,6 +268,41 @@ def test_a_child_of_a_fork_waits_for_no_thread_of_its_parent():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("inplace", [True, False])
+def test_a_child_of_a_fork_knows_that_a_value_is_half_written(inplace):
+    """A thread updates a shared variable, without the GIL, while another one forks."""
+    w = symbolic.shared(np.zeros(10**6), "w")
+    new = T.sin(w) + T.exp(-w * w)
+    f = symbolic.function([], [], updates=[(w, new if inplace else new + w[::-1] - w)])
+    assert f.program.loaded.inplace == (inplace,)
+    f()
+    stopped, codes = threading.Event(), []
+    thread = threading.Thread(target=lambda: [f() for _ in iter(stopped.is_set, True)])
+    thread.start()
+    for _ in range(12):
+        child = os.fork()
+        if child == 0:
+            signal.alarm(10)
+            try:
+                code = 0 if np.ptp(w.get_value()) == 0 else 2
+            except RuntimeError as error:
+                code = 1 if "forked while another thread" in str(error) else 3
+                try:
+                    f()
+                    code = 4
+                except RuntimeError:
+                    w.set_value(np.ones(10**6))
+                    f()
+                    code = code if np.ptp(w.get_value()) == 0 else 5
+            os._exit(code)
+        codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    stopped.set()
+    thread.join()
+    assert set(codes) <= ({0, 1} if inplace else {0}), codes
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_child_of_a_fork_computes():
     """OpenMP's threads don't come along with a fork; the child must not wait for them."""
     v, m = T.dvector("v"), T.dmatrix("m")

@@ -1,6 +1,8 @@
 """Sorting, the largest elements, medians and look-ups against NumPy, on both back ends, with derivatives."""
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from checks import central_difference, run, variables
@@ -226,3 +228,40 @@ def test_the_median_of_nothing_is_nan():
     for mode in ("FAST_RUN", "FAST_COMPILE"):
         got = symbolic.function([x], [T.median(x), T.median(x, axis=1)], mode=mode)(np.zeros((2, 0)))
         assert np.isnan(got[0]) and got[1].shape == (2,) and np.isnan(got[1]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int32", "uint16", "int8"])
+def test_many_of_the_largest(dtype):
+    """Few are kept in order, more as candidates, and values alone of many come from sorting all: always the same ones."""
+    rng = np.random.default_rng(9)
+    x, k = TensorType(dtype, (None, None))("x"), T.lscalar("k")
+    f = symbolic.function([x, k], [T.topk(x, k), T.argtopk(x, k), *T.topk_and_argtopk(x, k, sorted=False)])
+    values = symbolic.function([x, k], [T.topk(x, k), T.sort(x)])
+    plain = symbolic.function([x, k], [T.topk(x, k), T.argtopk(x, k), *T.topk_and_argtopk(x, k, sorted=False)],
+                              mode="FAST_COMPILE")
+    for n in (1, 64, 128, 129, 1000):
+        a = (rng.normal(size=(3, n)) * 20).round().astype(dtype)
+        if dtype.startswith("float"):
+            a[0, ::3] = np.where(rng.random(a[0, ::3].shape) > 0.5, 0.0, -0.0)
+            a[1, ::7], a[2, ::5] = np.nan, np.inf
+        for count in sorted({1, 5, 32, 33, n // 33, n // 31, n // 2, n} & set(range(1, n + 1))):
+            for signed in (count, -count):
+                want = plain(a, signed)
+                alone, ordered = values(a, signed)
+                for g, w in zip([*f(a, signed), alone, ordered], [*want, want[0], np.sort(a, kind="stable")], strict=True):
+                    np.testing.assert_array_equal(g, w)
+                    np.testing.assert_array_equal(np.signbit(g) & (g == 0), np.signbit(w) & (w == 0))
+
+
+def test_time_of_many_of_the_largest_is_linear():
+    x = T.fvector("x")
+    f = symbolic.function([x], T.argtopk(x, T.cast(x.shape[0] // 2, "int64")))
+    small, large = (np.random.default_rng(0).normal(size=n).astype("float32") for n in (20_000, 160_000))
+
+    def seconds(a):
+        began = time.perf_counter()
+        f(a)
+        return time.perf_counter() - began
+
+    seconds(small)
+    assert min(seconds(large) for _ in range(3)) < 40 * min(seconds(small) for _ in range(3))

@@ -12,6 +12,8 @@ import numpy as np
 from symbolic.codegen.lower import BLAS_TYPES, Def
 from symbolic.scalar import Expr
 
+#: parts of an expression up to which it is looked at: a long one is no sum of two
+LONGEST = 24
 #: values by Def, each with the number it is multiplied by
 Terms = dict[int, float]
 
@@ -35,6 +37,7 @@ class Accumulation:
         """Turn a sum that must be stored into a product with `base`, `alpha` and `beta`; return whether it is one."""
         if d.kind != "map" or d.id not in self.stored or d.dtype not in BLAS_TYPES or d.body is None:
             return False
+        self.left = LONGEST
         terms = self._terms(d.body, d, d)
         if terms is None or not 1 <= len(terms) <= 2 or not all(np.isfinite(n) and n for n in terms.values()):
             return False
@@ -62,6 +65,9 @@ class Accumulation:
 
     def _terms(self, e: Expr, d: Def, root: Def) -> Terms | None:
         """Return `e`, an expression over the axes of `d`, as a sum of elements at the same place; None if it isn't one."""
+        self.left -= 1
+        if self.left < 0:
+            return None
         if e.op == "load":
             if len(e.args) != len(d.kept) or any(a.op != "sym" or a.arg != k for a, k in zip(e.args, d.kept, strict=True)):
                 return None

@@ -49,7 +49,8 @@ import numpy as np
 
 _SOURCES = Path(__file__).parent / "templates"
 _PARTS = ("entry.c", "entry_blas.h", "entry_call.h", "entry_callable.h", "entry_gemm_loops.h",
-          "entry_lapack.h", "entry_memory.h", "entry_outputs.h", "entry_runtime.h", "entry_storage.h", "runtime.h")
+          "entry_lapack.h", "entry_memory.h", "entry_outputs.h", "entry_runtime.h", "entry_sort.h",
+          "entry_storage.h", "runtime.h")
 _NAME = "symbolic_entry"
 _FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-shared", "-Wall", "-Wextra")
 _LINK = (("-undefined", "dynamic_lookup") if sys.platform == "darwin" else ("-ldl", "-lpthread"))
@@ -103,7 +104,15 @@ def _load_once(cache_dir: Path, compiler: tuple[str, ...]) -> ModuleType:
     found = find_lapack(module)
     module.set_lapack(*found)
     module.has_lapack = found[0] > 0  # type: ignore[attr-defined]
+    module.use_numpy_sort(_sorts_vectors())
     return module
+
+
+def _sorts_vectors() -> bool:
+    """Whether NumPy sorts by vector code on this processor; otherwise its introsort is slower than sorting by digits."""
+    features = getattr(getattr(np, "_core", None), "_multiarray_umath", None)
+    known = getattr(features, "__cpu_features__", {})
+    return any(known.get(name) for name in ("AVX2", "AVX512_SKX", "ASIMD"))
 
 
 def entry_key(compiler: Sequence[str]) -> str:

@@ -147,7 +147,9 @@ class Planner:
         if d.kind != "map" or not isinstance(step, Group) or len(step.home) != 1 or not self._stored(d, step):
             return
         assert d.body is not None
-        for o in dict.fromkeys(x.arg for x in loads(d.body)):
+        before = step.items[:step.items.index(d.id)]  # what they read may be read for the last time too
+        bodies = [d.body, *(e.body for e in map(self.defs.__getitem__, before) if e.kind == "map" and e.body is not None)]
+        for o in dict.fromkeys(x.arg for body in bodies for x in loads(body)):
             p = self.defs[o]
             if not self._dies(p, n) or not self._fits(p, d) or any(self._owner(v) == o for v in self._views(o)):
                 continue

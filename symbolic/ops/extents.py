@@ -184,7 +184,7 @@ class SpecifyShape(Op):
         scalar input) or ``'?'`` (what was known is forgotten).
     """
 
-    __props__ = ("known",)
+    __props__: tuple[str, ...] = ("known",)
     name = "specify_shape"
     is_index_map = True
 

@@ -16,7 +16,7 @@ from symbolic.ops.diagonal import fill_diagonal as fill_matrix_diagonal
 from symbolic.ops.elementwise import cast_to, integer_operand
 from symbolic.ops.extents import as_extents, axis_of, extents, specify_shape
 from symbolic.ops.index import getitem
-from symbolic.ops.reduce import max as max_of
+from symbolic.ops.reduce import Largest
 from symbolic.ops.reduce import sum as sum_of
 from symbolic.ops.scatter import inc_subtensor, set_subtensor
 from symbolic.ops.shape import dimshuffle, flatten, reshape
@@ -115,7 +115,7 @@ def bincount(x: Any, weights: Any = None, minlength: Any = None, assert_nonneg: 
     x = _integers(x, "bincount")
     if x.ndim != 1:
         raise errors.RankError(errors.message("bincount", "expected a vector", (describe(x),), caller()))
-    top = max_of(_with_least(x)) + _int(1)  # type: ignore[operator]
+    top = f.maximum(Largest("max", (0,))(x), _int(-1)) + _int(1)  # type: ignore[operator]
     if minlength is not None:
         top = f.maximum(top, integer_operand(minlength, "bincount"))
     x = InRange("bincount: the value")(x, top)
@@ -127,13 +127,6 @@ def bincount(x: Any, weights: Any = None, minlength: Any = None, assert_nonneg: 
         raise errors.RankError(errors.message("bincount", "weights must be a vector", (describe(weights),), caller()))
     dtype = weights.dtype if is_float(weights.dtype) or is_complex(weights.dtype) else "float64"
     return inc_subtensor(getitem(alloc(constant(np.zeros((), dtype)), top), x), cast_to(weights, dtype))
-
-
-def _with_least(x: Variable) -> Variable:
-    """Return a vector with -1 put before it, so that it has a largest element."""
-    n = extents(x)[0]
-    longer = alloc(_int(-1), n + _int(1))  # type: ignore[operator]
-    return set_subtensor(getitem(longer, slice(1, None)), x)
 
 
 def to_one_hot(y: Any, nb_class: Any, dtype: Any = None) -> Variable:

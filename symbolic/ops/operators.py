@@ -18,6 +18,7 @@ from symbolic.ops import (  # noqa: F401  (join, more_functions, nnet, protocols
     nnet,
     protocols,
     reduce,
+    same_shape,
     scatter,
     selection,
     shape,

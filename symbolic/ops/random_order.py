@@ -1,7 +1,10 @@
-"""Random orders: permutations and shuffled rows, by sorting random numbers."""
+"""Random orders: permutations and shuffled rows."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from symbolic import errors
 from symbolic.graph import Variable, as_tensor_variable, constant, describe
@@ -9,17 +12,55 @@ from symbolic.ops.create import arange
 from symbolic.ops.elementwise import cast_to, integer_operand
 from symbolic.ops.extents import extents
 from symbolic.ops.index import getitem
+from symbolic.ops.leading import Leading
 from symbolic.ops.random_draw import draw
 from symbolic.ops.random_key import as_key
 from symbolic.ops.random_shape import integer_dtype, product, require, sample_extents
 from symbolic.ops.shape import dimshuffle, reshape
-from symbolic.ops.sort import argsort
+from symbolic.scalar import Expr, dim
 from symbolic.source import caller
+from symbolic.template import Template
+from symbolic.types import TensorType
+
+
+class Shuffled(Leading):
+    """The integers from 0 to n - 1 along the last axis in the order that n random words of 64 bits put them in.
+
+    Notes
+    -----
+    R. Fisher, F. Yates, 1938, in R. Durstenfeld's form (Algorithm 235, 1964), filling from the front: number i takes a
+    place among the first i + 1, and what was there goes to the end. A word times i + 1, without its low 64 bits, is that
+    place: chances differ by at most i / 2**64.
+    """
+
+    def infer_type(self, *types: TensorType) -> tuple[TensorType, ...]:
+        return (types[0].clone("int64"),)
+
+    def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
+        return (tuple(dim(0, a) for a in range(types[0].ndim)),)
+
+    def template(self, *types: TensorType) -> Template:
+        return Template("shuffled", (("ndim", types[0].ndim),))
+
+    def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        out = np.empty(arrays[0].shape, "int64")
+        for k in np.ndindex(out.shape[:-1]):
+            order: list[int] = []
+            for i, word in enumerate(arrays[0][k].tolist()):
+                place = word * (i + 1) >> 64
+                order.append(order[place] if place < i else i)
+                order[place] = i
+            out[k] = order
+        return (out,)
+
+    def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable], gouts: Sequence[Variable | None]
+                 ) -> list[Variable | None]:
+        return [None]
 
 
 def random_orders(key: Variable, rows: Variable, n: Variable) -> Variable:
     """Return a permutation of 0 to n - 1 in each row, int64."""
-    return argsort(draw("bits", key, [rows, n], "uint64"), axis=-1)
+    return Shuffled()(draw("bits", key, [rows, n], "uint64"))
 
 
 def permutation(key: Any, size: Any = None, n: Any = 1, ndim: int | None = None, dtype: str = "int64") -> Variable:

@@ -23,6 +23,8 @@ from symbolic.source import caller
 from symbolic.types import TensorType, dtype_name, is_discrete
 
 FORMATS = ("csr", "csc")
+#: positions are int32, as in SciPy
+_LARGEST = np.iinfo("int32").max
 
 
 def is_scipy(x: Any) -> bool:
@@ -94,10 +96,12 @@ class SparseType:
         if not value.has_canonical_format:
             value = value.copy()
             value.sum_duplicates()
-        if max(*value.shape, value.nnz) > np.iinfo("int32").max:
+        if max(*value.shape, value.nnz) > _LARGEST:
             raise errors.NotSupported(f"a sparse matrix of shape {value.shape} with {value.nnz} elements is too large: positions "
                                       "are int32")
-        data = TensorType(self.dtype, (None,)).filter(value.data, strict, allow_downcast)
+        data = value.data
+        if data.dtype != self.dtype:
+            data = TensorType(self.dtype, (None,)).filter(data, strict, allow_downcast)
         return [data, value.indices.astype("int32", copy=False), value.indptr.astype("int32", copy=False),
                 np.array(value.shape, "int64")]
 

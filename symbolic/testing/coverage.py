@@ -127,8 +127,8 @@ CALLS = {
 HEAD = """# What each name can do
 
 Printed by `python -m symbolic.testing.coverage`, which makes the call of each line and reads its graph;
-`tests/test_coverage.py` compares this page with it, and what the calls compute natively with what the interpreter
-computes. Tests of values against other libraries are in the tests of each family.
+`tests/test_coverage.py` compares this page with it, and what the calls compute natively with what the interpreter computes.
+Tests of values against other libraries are in the tests of each family.
 
 - *gradient*, *R-op*: yes; 0: nothing flows from reals to reals (integers, comparisons, what depends on no input); no: an error
   says so.

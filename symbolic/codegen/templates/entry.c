@@ -19,6 +19,7 @@ _Static_assert(sizeof(npy_intp) == sizeof(int64_t), "shapes are handed to progra
 #include "entry_memory.h"
 #include "entry_blas.h"
 #include "entry_lapack.h"
+#include "entry_sort.h"
 #include "entry_storage.h"
 #include "entry_callable.h"
 #include "entry_outputs.h"
@@ -74,6 +75,7 @@ static PyMethodDef methods[] = {
     {"enable_vectorcall", py_enable_vectorcall, METH_O,
      "Let a Python subclass of Callable be called directly."},
     {"set_lapack", py_set_lapack, METH_VARARGS, "Tell which LAPACK to use; see entry.py."},
+    {"use_numpy_sort", py_use_numpy_sort, METH_O, "Whether programs may sort vectors by NumPy's functions."},
     {"set_blas", py_set_blas, METH_VARARGS, "Tell which BLAS to use; see entry.py."},
     {"blas_info", py_blas_info, METH_NOARGS,
      "dict of name, path, interface and threads of the BLAS in use."},

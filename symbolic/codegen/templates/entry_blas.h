@@ -168,9 +168,16 @@ static int blas_claim(int wanted)
 static void blas_release(void)
 {
     pthread_mutex_lock(&claim_mutex);
-    if (--claims == 0)
+    if (claims > 0 && --claims == 0)
         blas.set_threads(claimed_threads);
     pthread_mutex_unlock(&claim_mutex);
+}
+
+/* In the child of a fork, other threads' claims are void; programs use one thread there. */
+static void blas_after_fork(void)
+{
+    pthread_mutex_init(&claim_mutex, NULL);
+    claims = 0;
 }
 
 static inline int64_t at_least(int64_t value, int64_t least)

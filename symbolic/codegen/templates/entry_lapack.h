@@ -11,8 +11,8 @@ static struct {
     } routines[LAPACK_ROUTINES]; /* in the order of their names */
 } lapack;
 
-/* The program's `routine`, see runtime.h. */
-static void *entry_routine(const char *name)
+/* A routine of LAPACK, or NULL. */
+static void *lapack_routine(const char *name)
 {
     int low = 0, high = lapack.count;
     while (low < high) {

@@ -31,6 +31,8 @@ static int forked;
 static void after_fork_in_child(void)
 {
     forked = 1;
+    storages_after_fork();
+    blas_after_fork();
 }
 
 static int gil_take(call *c)

@@ -13,6 +13,8 @@ typedef struct {
     PyArrayObject
         *spare; /* the previous value, if nobody else has it: the next update may write there */
     int readers, writing; /* `writing` is WRITE_INPLACE if the value itself may be changing */
+    unsigned forks;       /* how often this process had been forked when they were last looked at */
+    int torn;             /* a thread that a fork left behind was writing the value */
 } Storage;
 
 enum { READ, WRITE, WRITE_INPLACE };
@@ -54,6 +56,7 @@ static PyArrayObject *storage_commit(Storage *self, PyArrayObject *fresh)
 static pthread_mutex_t wait_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wait_condition = PTHREAD_COND_INITIALIZER;
 static int waiters;            /* GIL */
+static unsigned forks;
 static unsigned long releases; /* written with GIL and mutex, read with either */
 
 static void wake_waiters(void)
@@ -94,6 +97,7 @@ static int wait_for_release(void)
 
 typedef struct holder {
     Storage **storages;
+    const unsigned char *access;
     int count;
     struct holder *outer;
 } holder;
@@ -107,6 +111,45 @@ static int is_held_here(Storage *wanted)
             if (at->storages[i] == wanted)
                 return 1;
     return 0;
+}
+
+/* In the child of a fork: of the threads that held storages, only this one is there. */
+static void storages_after_fork(void)
+{
+    forks++;
+    waiters = 0;
+    pthread_mutex_init(&wait_mutex, NULL);
+    pthread_cond_init(&wait_condition, NULL);
+}
+
+/* Forget what threads hold that a fork left behind. */
+static void storage_settle(Storage *self)
+{
+    if (self->forks == forks)
+        return;
+    int readers = 0, writing = 0;
+    for (holder *at = held_here; at; at = at->outer)
+        for (int i = 0; i < at->count; i++)
+            if (at->storages[i] == self) {
+                if (at->access[i])
+                    writing = at->access[i];
+                else
+                    readers++;
+            }
+    self->torn |= self->writing == WRITE_INPLACE && writing != WRITE_INPLACE;
+    self->readers = readers;
+    self->writing = writing;
+    self->forks = forks;
+}
+
+static int storage_whole(Storage *self)
+{
+    if (!self->torn)
+        return 0;
+    PyErr_SetString(PyExc_RuntimeError,
+                    "this process was forked while another thread was updating this shared variable, so its value is "
+                    "half new and half old here\nhint: fork while no call is running, or use set_value first");
+    return -1;
 }
 
 static int wait_for(Storage *wanted)
@@ -125,6 +168,9 @@ __attribute__((noinline)) static int storages_acquire(holder *self, const unsign
 {
     for (int i = 0; i < self->count;) {
         Storage *at = self->storages[i];
+        storage_settle(at);
+        if (storage_whole(at) < 0)
+            return -1;
         if (!at->writing && !(access[i] && at->readers)) {
             i++;
             continue;
@@ -139,6 +185,7 @@ __attribute__((noinline)) static int storages_acquire(holder *self, const unsign
         else
             self->storages[i]->readers++;
     }
+    self->access = access;
     self->outer = held_here;
     held_here = self;
     return 0;
@@ -147,6 +194,7 @@ __attribute__((noinline)) static int storages_acquire(holder *self, const unsign
 static void storages_release(holder *self, const unsigned char *access)
 {
     for (int i = 0; i < self->count; i++) {
+        storage_settle(self->storages[i]);
         if (access[i])
             self->storages[i]->writing = 0;
         else
@@ -163,9 +211,12 @@ static PyObject *storage_get_value(PyObject *op, void *Py_UNUSED(closure))
     Storage *self = (Storage *)op;
     /* Nobody may see an array half written; a value that is about to be replaced is another matter.
      */
+    storage_settle(self);
     while (self->writing == WRITE_INPLACE && !is_held_here(self))
         if (wait_for_release() < 0)
             return NULL;
+    if (storage_whole(self) < 0)
+        return NULL;
     return Py_NewRef(self->value);
 }
 
@@ -177,9 +228,11 @@ static int storage_set_value(PyObject *op, PyObject *value, void *Py_UNUSED(clos
                      value ? Py_TYPE(value)->tp_name : "nothing");
         return -1;
     }
+    storage_settle(self);
     while (self->readers || self->writing)
         if (wait_for(self) < 0)
             return -1;
+    self->torn = 0;
     storage_drop_spare(self);
     Py_INCREF(value);
     Py_SETREF(self->value, (PyArrayObject *)value);
@@ -193,8 +246,10 @@ static PyObject *storage_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!:Storage", keywords, &PyArray_Type, &value))
         return NULL;
     Storage *self = (Storage *)type->tp_alloc(type, 0);
-    if (self)
+    if (self) {
         self->value = (PyArrayObject *)Py_NewRef(value);
+        self->forks = forks;
+    }
     return (PyObject *)self;
 }
 

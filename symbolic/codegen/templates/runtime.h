@@ -47,7 +47,7 @@ struct symbolic_runtime {
     /* Threads a parallel kernel may use. */
     int threads;
     /* A Fortran routine of LAPACK, such as "dgetrf"; NULL where it isn't found. Arguments are pointers, then a size_t of 1
-       for each character argument. */
+       for each character argument. "sort_float64" and the like: NumPy's int (*)(void *values, intptr_t n, void *unused). */
     void *(*routine)(const char *name);
     /* Bytes of its integers. */
     int routine_integer;

@@ -12,6 +12,7 @@ import pytest
 import symbolic
 import symbolic.tensor as T
 from symbolic import errors
+from symbolic.codegen.cuda import devices
 from symbolic.codegen.cuda.devices import find
 from symbolic.codegen.cuda.emulator import EmuArray
 from symbolic.codegen.cuda.run import KEPT
@@ -348,3 +349,21 @@ def test_nothing_of_it_is_loaded_by_who_uses_no_gpu():
             "print([m for m in sys.modules if 'cupy' in m or 'codegen.cuda' in m])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_default_device_that_is_not_there_is_a_warning_as_in_theano(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    monkeypatch.setattr(devices, "_devices", {})
+    x = T.dvector("x")
+    with symbolic.config.change_flags(device="cuda7"):
+        with pytest.warns(UserWarning, match=r"config.device is 'cuda7', but functions run on the CPU: device='cuda' needs CuPy"):
+            f = symbolic.function([x], x + 1)
+        assert f.spec.device == "cpu" and f([1.0]) == [2.0]
+        with pytest.raises(errors.DeviceError, match="needs CuPy"):
+            symbolic.function([x], x + 1, device="cuda7")
+        symbolic.config.force_device = True
+        try:
+            with pytest.raises(errors.DeviceError, match="needs CuPy"):
+                symbolic.function([x], x + 1)
+        finally:
+            symbolic.config.force_device = False

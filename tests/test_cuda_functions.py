@@ -12,7 +12,7 @@ import pytest
 import symbolic
 import symbolic.tensor as T
 from symbolic import errors
-from symbolic.codegen.cuda import devices
+from symbolic.codegen.cuda import devices, frame
 from symbolic.codegen.cuda.devices import find
 from symbolic.codegen.cuda.emulator import EmuArray
 from symbolic.codegen.cuda.run import KEPT
@@ -367,3 +367,16 @@ def test_a_default_device_that_is_not_there_is_a_warning_as_in_theano(monkeypatc
                 symbolic.function([x], x + 1)
         finally:
             symbolic.config.force_device = False
+
+
+def test_kernels_for_arrays_beyond_32_bits_give_the_same(monkeypatch):
+    monkeypatch.setattr(frame, "WIDE", 1)
+    x, k = T.dtensor3("x"), T.lvector("k")
+    f = symbolic.function([x, k], [T.exp(x) + x[0, 0, 0], x.sum((0, 2)), T.nnet.softmax(x[0]), x[:, k], x.transpose(2, 0, 1) * 2],
+                          device=DEVICE)
+    a, at = np.random.default_rng(0).normal(size=(3, 4, 5)), np.array([2, 0, 2])
+    e = np.exp(a[0])
+    want = [np.exp(a) + a[0, 0, 0], a.sum((0, 2)), e / e.sum(1, keepdims=True), a[:, at], a.transpose(2, 0, 1) * 2]
+    for got, w in zip(f(a, at), want, strict=True):
+        np.testing.assert_allclose(got, w, rtol=1e-12)
+    assert list(f.program._functions) == [False, True]

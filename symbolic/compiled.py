@@ -37,7 +37,7 @@ from symbolic.opt.driver import Statistics, collecting
 from symbolic.opt.pipeline import optimised
 from symbolic.opt.rules import rules_for
 from symbolic.opt.stable import stabilised
-from symbolic.profiling import ACTIVE, Profile, Row
+from symbolic.profiling import ACTIVE, Profile, ProfileStats, Row
 from symbolic.shared import Container, SharedVariable
 from symbolic.spec import Input, Spec
 from symbolic.tree import node_text, verbose
@@ -215,19 +215,12 @@ class Function:
         updates, and functions compiled for some outputs or for extents that broadcast. The next call takes it anew."""
         self.parts.clear()
 
-    def profile(self) -> Profile:
-        """Return what calls have cost so far, step by step, and what compiling cost.
+    @property
+    def profile(self) -> ProfileStats:
+        """What calls have cost so far: ``f.profile()`` returns a :class:`Profile`, ``f.profile.summary()`` prints it."""
+        return ProfileStats.of(self._profile, self.spec.profile)
 
-        Returns
-        -------
-        Profile
-            ``print`` shows it; ``.rows``, ``.stages``, ``.rules`` hold it; ``.trace(path)`` writes it for Chrome.
-
-        Raises
-        ------
-        ValueError
-            If the function wasn't made with ``profile=True``, nor under ``symbolic.profile()``, or is interpreted.
-        """
+    def _profile(self) -> Profile:
         raise ValueError(f"{self.name}.profile(): there are no times of an interpreted function\n"
                          "hint: profile it in mode FAST_RUN, with a C compiler")
 
@@ -537,7 +530,7 @@ class _Native(Function):
             s.container.value = s.container.value  # noqa: PLW0127  (what is set has no spare)
         entry(self.compiler).trim()
 
-    def profile(self) -> Profile:
+    def _profile(self) -> Profile:
         loaded = self.program.loaded
         if not self.spec.profile:
             raise ValueError(f"{self.name}.profile(): the function doesn't time its steps\n"

@@ -16,6 +16,7 @@ from symbolic.config import checked, config
 from symbolic.graph import Constant, Variable, ancestors, as_tensor_variable, clone_replace, describe, inputs_of
 from symbolic.mode import Mode, as_mode
 from symbolic.ops.transfer import transfer
+from symbolic.profiling import ProfileStats, print_at_exit
 from symbolic.shared import Container, SharedVariable, shared
 from symbolic.source import caller
 from symbolic.sparse_calls import any_sparse, of_sparse
@@ -107,8 +108,9 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
     rebuild_strict : bool
         False: what stands in for a variable in `givens` may have another type; the graph's types follow.
     allow_input_downcast : bool, optional
-    profile : bool, optional
-        Whether the program times its steps, for :meth:`Function.profile`.
+    profile : bool or ProfileStats, optional
+        Whether the program times its steps, for ``f.profile()``; an object to collect those of several functions. By default
+        ``config.profile``, which also prints them when the process ends.
     on_unused_input : {'raise', 'warn', 'ignore'}, optional
     device : str, optional
         Where it runs: ``'cpu'``, ``'cuda'``, ``'cuda:1'``, or ``'cuda:emulated'``. By default where its shared variables were
@@ -172,8 +174,13 @@ def function(inputs: Sequence[Any], outputs: Any = None, mode: str | Mode | None
                              for r, stays in zip(roots[:len(outs)], _borrowed(outputs), strict=True)]
     label = name or (f"{loc.file.rsplit('/', 1)[-1]}:{loc.line}" if loc else "function")
     new_values = [(s, r) for (s, _), r in zip(pairs, roots[len(outs):], strict=True)]
-    return make(Spec(arguments, shareds, roots[:len(outs)], new_values, structure, chosen, label, loc, bool(profile),
-                     place))
+    timed = config.profile if profile is None else profile is not False
+    made = make(Spec(arguments, shareds, roots[:len(outs)], new_values, structure, chosen, label, loc, bool(timed), place))
+    if isinstance(profile, ProfileStats):
+        profile.takers.append(made.profile)
+    elif profile is None and timed and made.source:
+        print_at_exit(made.profile)
+    return made
 
 
 def where(device: str | None, shareds: Sequence[SharedVariable], loc: Any = None) -> str:

@@ -199,8 +199,7 @@ class DeviceFunction(Function):
             self.program.free()
             self.fallback = None
 
-    def profile(self) -> Profile:
-        """Return times of the steps; a function that times them waits for each, and is slower."""
+    def _profile(self) -> Profile:  # a function that times its steps waits for each, and is slower
         if self.program.times is None:
             raise ValueError(f"{self.name}.profile(): the function doesn't time its steps\n"
                              "hint: make it with function(..., profile=True), or under `with symbolic.profile():`")

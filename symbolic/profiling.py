@@ -1,11 +1,13 @@
 """Where the time of functions goes: ``function(..., profile=True)``, ``with symbolic.profile()``, ``f.profile()``."""
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -129,6 +131,104 @@ class Profile:
             for r in self.rows if r.calls])
         with open(path, "w", encoding="utf-8") as file:
             json.dump({"traceEvents": events, "displayTimeUnit": "ns"}, file)
+
+
+class ProfileStats:
+    """What Theano calls the profile of a function: ``f.profile``. Called, it returns a :class:`Profile`.
+
+    It is true for functions that time their steps. An own one may be given to several, ``function(..., profile=stats)``, and
+    shows them all.
+
+    Examples
+    --------
+    >>> import symbolic, symbolic.tensor as T
+    >>> x = T.vector("x")
+    >>> stats = ProfileStats()
+    >>> f, g = (symbolic.function([x], y, profile=stats, name=n) for y, n in ((x + 1, "f"), (x.sum(), "g")))
+    >>> values = f([1.0]), f([1.0]), g([1.0])
+    >>> [(p.name, p.rows[0].calls) for p in stats.profiles], stats.fct_callcount, bool(f.profile)
+    ([('f', 2), ('g', 1)], 3, True)
+    """
+
+    def __init__(self, *_: Any, **__: Any) -> None:  # Theano's arguments say nothing here
+        self.takers: list[Callable[[], Profile]] = []
+        self.active = True
+
+    @classmethod
+    def of(cls, take: Callable[[], Profile], active: bool) -> ProfileStats:
+        """Return the profile of one function."""
+        made = cls()
+        made.takers.append(take)
+        made.active = active
+        return made
+
+    def __call__(self) -> Profile:
+        """Return what calls have cost so far, step by step, and what compiling cost.
+
+        Returns
+        -------
+        Profile
+            ``print`` shows it; ``.rows``, ``.stages``, ``.rules`` hold it; ``.trace(path)`` writes it for Chrome.
+
+        Raises
+        ------
+        ValueError
+            If the function wasn't made with ``profile=True``, nor under ``symbolic.profile()``, or is interpreted.
+        """
+        if len(self.takers) != 1:
+            raise ValueError(f"these are the profiles of {len(self.takers)} functions\nhint: use .profiles, or .summary()")
+        return self.takers[0]()
+
+    def __bool__(self) -> bool:
+        return self.active
+
+    @property
+    def profiles(self) -> list[Profile]:
+        """Of each function."""
+        return [take() for take in self.takers]
+
+    @property
+    def fct_callcount(self) -> int:
+        """Calls of all functions together."""
+        return sum(max((r.calls for r in p.rows), default=0) for p in self.profiles)
+
+    @property
+    def fct_call_time(self) -> float:
+        """Seconds of the steps of all calls."""
+        return sum(p.seconds for p in self.profiles)
+
+    @property
+    def compile_time(self) -> float:
+        """Seconds that compiling took."""
+        return sum(ms for p in self.profiles for _, ms in p.stages) / 1e3
+
+    def summary(self, file: Any = None, n_ops_to_print: int = 20, n_apply_to_print: int = 20) -> None:
+        """Print the profiles to a file, by default to stderr; all steps are shown.
+
+        Parameters
+        ----------
+        file : file, optional
+        n_ops_to_print, n_apply_to_print : int
+            Without effect.
+        """
+        print("\n\n".join(map(str, self.profiles)), file=file or sys.stderr)
+
+    print_summary = summary
+
+
+def print_at_exit(stats: ProfileStats) -> None:
+    """Print a profile when the process ends, as Theano does with ``config.profile``."""
+    if not _AT_EXIT:
+        atexit.register(_print_all)
+    _AT_EXIT.append(stats)
+
+
+_AT_EXIT: list[ProfileStats] = []
+
+
+def _print_all() -> None:
+    for stats in _AT_EXIT:
+        stats.summary()
 
 
 @cache

@@ -2,7 +2,10 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -166,3 +169,33 @@ def test_free_forgets_functions_for_broadcasting_extents():
         assert f.variants and f.parts
         f.free()
         assert not f.variants and not f.parts
+
+
+def test_theanos_profile_objects(tmp_path, capsys):
+    x = T.dvector("x")
+    plain, timed = symbolic.function([x], x + 1), symbolic.function([x], T.exp(x), profile=True, name="timed")
+    assert not plain.profile and timed.profile
+    timed([1.0]), timed([2.0])
+    assert timed.profile.fct_callcount == 2 and timed.profile.fct_call_time > 0 and timed.profile.compile_time >= 0
+    with open(tmp_path / "summary", "w") as file:
+        timed.profile.summary(file)
+    timed.profile.print_summary()
+    shown = capsys.readouterr().err
+    assert shown.startswith("timed: ") and "exp" in shown and (tmp_path / "summary").read_text() == shown
+    stats = symbolic.profiling.ProfileStats(atexit_print=False)
+    both = [symbolic.function([x], y, profile=stats) for y in (x * 2, x.sum())]
+    assert stats and [f([1.0]) is not None for f in both] == [True, True] and stats.fct_callcount == 2
+    with pytest.raises(ValueError, match="profiles of 2 functions"):
+        stats()
+
+
+def test_profiles_are_printed_at_the_end_where_the_setting_says_so(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("import theano, theano.tensor as T\nfrom theano.compile.profiling import ProfileStats\n"
+                       "x = T.dvector('x')\nf = theano.function([x], T.tanh(x), name='mine')\nprint(f([0.5]).shape)\n"
+                       "g = theano.function([x], x, profile=False)\n"
+                       "assert isinstance(f.profile, ProfileStats) and not g.profile\n")
+    done = subprocess.run([sys.executable, "-m", "symbolic.theano", str(program)], capture_output=True, text=True,
+                          env={**os.environ, "THEANO_FLAGS": "profile=True"})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "(1,)" and "mine: " in done.stderr and "1 calls" in done.stderr and "tanh" in done.stderr

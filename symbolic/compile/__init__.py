@@ -11,9 +11,9 @@ from symbolic.shared import SharedVariable, shared
 #: Modules of Theano's ``theano.compile``, and ours with their names.
 _MODULES = {"mode": "symbolic.mode", "nanguardmode": "symbolic.monitor", "debugmode": "symbolic.monitor",
             "monitormode": "symbolic.monitor", "sharedvalue": "symbolic.shared", "io": "symbolic.function",
-            "function_module": "symbolic.compiled"}
+            "function_module": "symbolic.compiled", "profiling": "symbolic.profiling"}
 #: Where other names are looked for.
-_SOURCES = ("symbolic.function", "symbolic.monitor", "symbolic.mode", "symbolic.theano.legacy")
+_SOURCES = ("symbolic.function", "symbolic.monitor", "symbolic.mode", "symbolic.theano.legacy", "symbolic.profiling")
 
 
 def __getattr__(name: str) -> Any:

@@ -79,7 +79,7 @@ MODULES: dict[str, Place] = {
     "theano.gof.utils": _at("gof.utils"),
     # ---- compiling ----
     "theano.compile": _at("compile", "function", "mode", "monitor", "theano.legacy", functions=("function",), **_MODES,
-                          optdb="symbolic.gof.opt:optdb"),
+                          optdb="symbolic.gof.opt:optdb", ProfileStats="symbolic.profiling:ProfileStats"),
     "theano.compile.function": _at("function"),
     "theano.compile.pfunc": _at("function", "theano.legacy", pfunc="symbolic.function:function"),
     "theano.compile.io": _at("function", "theano.legacy"),

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -200,7 +200,7 @@ def autocast_float_as(*dtypes: str) -> Iterator[None]:
         _autocast.reset(token)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class TensorType:
     """The type of an array: `dtype` and `shape`, where None is an extent known only when called.
 
@@ -211,6 +211,10 @@ class TensorType:
     shape : sequence of int, None or bool
         One entry an axis: an extent, None for any, or Theano's broadcast flags (True is extent 1,
         False is unknown).
+    name : str, optional
+        Without effect; Theano's.
+    broadcastable : sequence of bool, optional
+        Instead of `shape`: Theano's name for it.
 
     Examples
     --------
@@ -223,10 +227,14 @@ class TensorType:
     dtype: str
     shape: Shape = ()
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "dtype", dtype_name(self.dtype))
-        if type(self.shape) is not tuple or any(type(n) is not int and n is not None for n in self.shape):
-            object.__setattr__(self, "shape", tuple(_extent(n) for n in self.shape))
+    def __init__(self, dtype: Any, shape: Sequence[int | bool | None] = (), name: str | None = None,
+                 broadcastable: Sequence[bool] | None = None) -> None:
+        if broadcastable is not None:
+            shape = broadcastable
+        if type(shape) is not tuple or any(type(n) is not int and n is not None for n in shape):
+            shape = tuple(_extent(n) for n in shape)
+        object.__setattr__(self, "dtype", dtype_name(dtype))
+        object.__setattr__(self, "shape", shape)
 
     @property
     def ndim(self) -> int:
@@ -238,8 +246,11 @@ class TensorType:
         """Theano's pattern: True where the extent is known to be 1."""
         return tuple(n == 1 for n in self.shape)
 
-    def clone(self, dtype: str | None = None, shape: Shape | None = None) -> TensorType:
+    def clone(self, dtype: str | None = None, shape: Shape | None = None, broadcastable: Sequence[bool] | None = None
+              ) -> TensorType:
         """Return this type with another dtype or shape."""
+        if broadcastable is not None:
+            return TensorType(dtype or self.dtype, broadcastable)
         return TensorType(dtype or self.dtype, self.shape if shape is None else shape)
 
     def __repr__(self) -> str:

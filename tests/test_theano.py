@@ -252,3 +252,23 @@ def test_ordered_updates():
     assert isinstance(updates, symbolic.OrderedUpdates)
     symbolic.function([], [], updates=updates + {b: a + 5})()
     assert (a.get_value(), b.get_value()) == (3, 5)
+
+
+def test_what_lasagnes_own_tests_found(tmp_path):
+    """Lasagne 0.1 runs on this package; these are the things that kept it from that."""
+    w, u = symbolic.shared(np.eye(2), "w"), symbolic.shared(np.ones((2, 1)), "u")
+    both, x, h = T.concatenate([w, u], axis=1), T.dmatrix("x"), T.dvector("h")
+    step = lambda e, state: T.tanh(T.dot(state, both)[:2] + e)  # noqa: E731  (what is computed outside is among non_sequences)
+    out, _ = symbolic.scan(step, sequences=x, outputs_info=h, non_sequences=[both], strict=True)
+    a = np.array([[0.1, 0.2], [0.3, 0.4]])
+    want = np.tanh(a[0])
+    np.testing.assert_allclose(symbolic.function([x, h], out)(a, np.zeros(2)), [want, np.tanh(want + a[1])])
+    with pytest.raises(symbolic.errors.MissingInputError, match="u .* is used in the loop"):
+        symbolic.scan(lambda e, s: s + e + u[:, 0], sequences=x, outputs_info=h, non_sequences=[w], strict=True)
+    assert [isinstance(v, T.TensorVariable) for v in (x, x + 1, w, T.constant(1))] == [True, True, False, False]
+    made = T.TensorType("float32", broadcastable=(False, True))
+    assert made == T.TensorType("float32", (None, 1)) == T.dmatrix().type.clone("float32", broadcastable=(False, True))
+    size = np.prod([2, x.shape[0], x.shape[1]])
+    assert symbolic.function([x], size)(a) == 8
+    with pytest.raises(TypeError, match="no elements until the function runs"):
+        np.asarray(x)

@@ -158,6 +158,10 @@ def _call(label: str, function: Callable[..., Any] | None, args: Sequence[Any], 
 
 
 def _array(self: Variable, dtype: Any = None, copy: Any = None) -> Any:
+    if not self.ndim and self.dtype.startswith("int") and dtype in (None, object):  # extents: np.prod([2, x.shape[0]])
+        made = np.empty((), object)
+        made[()] = self
+        return made
     raise TypeError(errors.message("np.asarray", "a symbolic variable has no elements until the function runs", (describe(self),),
                                    caller(), "use T.as_tensor_variable, T.stack for lists of variables, or x.eval({...})"))
 

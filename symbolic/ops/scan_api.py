@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,8 +82,9 @@ class Step:
         outputs = [*self.after, *self.traced, *([] if self.condition is None else [self.condition])]
         outer = outer_values(outputs, [*self.before, *self.places])
         if allowed is not None:
-            for v in toposort_leaves(outer):
-                if v not in allowed:
+            given = set(allowed)
+            for v in toposort_leaves([v for v in outer if v not in given], given):
+                if v not in given:
                     raise errors.MissingInputError(errors.message(
                         "scan", f"{describe(v)} is used in the loop, but isn't among non_sequences", (), v.loc or caller(),
                         "add it there, or leave strict out"))
@@ -125,9 +126,9 @@ def outer_values(outputs: Sequence[Variable], places: Sequence[Variable]) -> lis
     return list(found)
 
 
-def toposort_leaves(variables: Sequence[Variable]) -> list[Variable]:
-    """Return the inputs and shared variables that `variables` depend on."""
-    leaves = {v: None for node in toposort(variables) for v in node.inputs if v.owner is None}
+def toposort_leaves(variables: Sequence[Variable], stop: Collection[Variable] = ()) -> list[Variable]:
+    """Return the inputs and shared variables that `variables` depend on, but through what is in `stop`."""
+    leaves = {v: None for node in toposort(variables, stop=stop) for v in node.inputs if v.owner is None}
     leaves |= {v: None for v in variables if v.owner is None}
     return [v for v in leaves if not isinstance(v, Constant)]
 

@@ -10,7 +10,6 @@ import symbolic.tensor.sort  # first: the module and the function share a name, 
 from symbolic.forward import Rop, hessian_vector_product, jacobian_vector_product
 from symbolic.graph import Constant, Variable, as_tensor_variable, constant
 from symbolic.graph import Constant as TensorConstant
-from symbolic.graph import Variable as TensorVariable
 from symbolic.ops.along import take_along_axis
 from symbolic.ops.arrangement import (
     append,
@@ -296,6 +295,7 @@ from symbolic.ops.variables import *  # noqa: F403  (a family made from tables: 
 from symbolic.ops.vectorize import vectorize, vmap
 from symbolic.reverse import Lop, grad
 from symbolic.tensor import extra_ops, fft, nlinalg, nnet, shared_randomstreams, signal, slinalg
+from symbolic.tensor.var import TensorVariable
 from symbolic.testing import numeric_grad, verify_grad
 from symbolic.types import TensorType
 

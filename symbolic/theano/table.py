@@ -32,7 +32,7 @@ def _at(*sources: str, **names: Any) -> Place:
     return Place(tuple(f"symbolic.{s}" if s else "symbolic" for s in sources), names, functions)
 
 
-_TYPES = {"TensorType": "symbolic.types:TensorType", "TensorVariable": "symbolic.graph:Variable",
+_TYPES = {"TensorType": "symbolic.types:TensorType", "TensorVariable": "symbolic.tensor.var:TensorVariable",
           "TensorConstant": "symbolic.graph:Constant", "SharedVariable": "symbolic.shared:SharedVariable",
           "TensorSharedVariable": "symbolic.shared:SharedVariable", "ScalarSharedVariable": "symbolic.shared:SharedVariable",
           "Elemwise": "symbolic.ops.elementwise:Elementwise", "CAReduce": "symbolic.ops.reduce:Reduce",

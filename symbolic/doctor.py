@@ -19,10 +19,12 @@ from symbolic import errors
 from symbolic.codegen.c_extension import compiler_command
 from symbolic.codegen.cache import Cache
 from symbolic.codegen.compiler import cpu_features, find_compiler, no_compiler_message
+from symbolic.codegen.cuda.devices import find
 from symbolic.codegen.entry import EntryBuildError
 from symbolic.codegen.native import entry
 from symbolic.codegen.report import human
 from symbolic.config import available_cores, config
+from symbolic.errors import DeviceError
 from symbolic.function import function
 from symbolic.ops.functions import exp
 from symbolic.ops.linalg import dot
@@ -170,7 +172,12 @@ def gpu() -> list[Finding]:
     name = done.stdout.strip().splitlines()[0] if done.returncode == 0 and done.stdout.strip() else "none that answers"
     if importlib.util.find_spec("cupy") is None:
         return [Finding(FAIR, "GPU", f"{name}; cupy isn't installed", "pip install 'symbolic-graph[cuda13]'")]
-    return [Finding(GOOD, "GPU", name)]
+    try:
+        device = find("cuda")
+    except DeviceError as error:
+        text, _, hint = str(error).partition("\nhint: ")
+        return [Finding(FAIR, "GPU", f"{name}; {text}", hint)]
+    return [Finding(GOOD, "GPU", f"{name}; {device.identity}; python -m symbolic.testing.gpu checks it")]
 
 
 def settings() -> list[Finding]:

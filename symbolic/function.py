@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from symbolic.source import caller
 from symbolic.sparse_calls import any_sparse, of_sparse
 from symbolic.spec import Input, Spec
 from symbolic.tiered import TieredFunction  # noqa: F401  (registers itself)
+
+#: Devices that ``config.device`` named and that weren't there, of which a warning was given.
+_missing: set[str] = set()
 
 
 @dataclass(eq=False)
@@ -191,7 +195,22 @@ def where(device: str | None, shareds: Sequence[SharedVariable], loc: Any = None
         shown = [f"{s.name or s} on {s.container.device}" for s in shareds if s.container.device != "cpu"]
         raise errors.DeviceError(errors.message("function", "its shared variables lie on different devices", shown, loc,
                                                 "say where it is to run, with device=; others are copied at each call"))
-    return placed.pop() if placed else config.device
+    return placed.pop() if placed else _default_device()
+
+
+def _default_device() -> str:
+    """Return ``config.device``, or the CPU where it can't be used: as Theano did, unless ``config.force_device``."""
+    name = config.device
+    if name in ("cpu", "cuda:emulated") or config.force_device:
+        return name
+    try:
+        importlib.import_module("symbolic.codegen.cuda.devices").find(name)  # loaded by who asks for a GPU
+    except errors.DeviceError as error:
+        if name not in _missing:
+            _missing.add(name)
+            warnings.warn(f"config.device is {name!r}, but functions run on the CPU: {error}", stacklevel=4)
+        return "cpu"
+    return name
 
 
 def _leaves_for(ins: Sequence[In]) -> tuple[list[In], dict[Variable, Variable]]:

@@ -15,7 +15,8 @@ VALUES: dict[str, dict[str, Any]] = {
     "warn_float64": {"pdb": "warn"},
 }
 #: Settings of Theano that are accepted and kept, with Theano's defaults. Of these, `optimizer` and `linker` count where a
-#: function has no mode of its own, and an empty `cxx` in a file or in THEANO_FLAGS means no compiler; the rest change nothing.
+#: function has no mode of its own, and an empty `cxx` in a file or in THEANO_FLAGS means no compiler; `force_device` makes
+#: it an error that ``config.device`` isn't there; the rest change nothing.
 WITHOUT_EFFECT: dict[str, Any] = {
     "allow_gc": True, "assert_no_cpu_op": "ignore", "check_input": True,
     "compute_test_value_opt": "off", "conv.assert_shape": False, "cuda.root": "", "cxx": "g++",

@@ -162,6 +162,23 @@ def test_accesses_outside_of_an_array():
         device.free(int(short))
 
 
+OVERFLOW = """
+extern "C" __global__ void overflow(int32_t *x) { x[0] = x[0] + x[1]; }
+extern "C" __global__ void division(int32_t *x) { x[0] = x[0] / x[2]; }
+extern "C" __global__ void local(int32_t *x) { int part[4]; for (int i = 0; i < 4; i++) part[i] = i; x[0] = part[x[1] & 7]; }
+"""
+
+
+@pytest.mark.parametrize("name", ["overflow", "division", "local"])
+def test_arithmetic_that_c_leaves_undefined(name):
+    device = EmuDevice()
+    kernel, = kernels(device, OVERFLOW, name)
+    a = put(device, np.array([2**31 - 1, 5, 0], "int32"))
+    device.launch(kernel, ONE, ONE, [a])
+    with pytest.raises(errors.DeviceError, match=rf"{name}: (integers that overflow or are divided|an integer divided)"):
+        device.synchronize()
+
+
 def test_work_waits_until_somebody_asks():
     device = EmuDevice()
     _, twice = kernels(device, PLAIN, "beyond", "twice")

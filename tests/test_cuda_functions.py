@@ -12,6 +12,7 @@ import pytest
 import symbolic
 import symbolic.tensor as T
 from symbolic import errors
+from symbolic.codegen.cuda import devices, frame
 from symbolic.codegen.cuda.devices import find
 from symbolic.codegen.cuda.emulator import EmuArray
 from symbolic.codegen.cuda.run import KEPT
@@ -348,3 +349,34 @@ def test_nothing_of_it_is_loaded_by_who_uses_no_gpu():
             "print([m for m in sys.modules if 'cupy' in m or 'codegen.cuda' in m])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_default_device_that_is_not_there_is_a_warning_as_in_theano(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    monkeypatch.setattr(devices, "_devices", {})
+    x = T.dvector("x")
+    with symbolic.config.change_flags(device="cuda7"):
+        with pytest.warns(UserWarning, match=r"config.device is 'cuda7', but functions run on the CPU: device='cuda' needs CuPy"):
+            f = symbolic.function([x], x + 1)
+        assert f.spec.device == "cpu" and f([1.0]) == [2.0]
+        with pytest.raises(errors.DeviceError, match="needs CuPy"):
+            symbolic.function([x], x + 1, device="cuda7")
+        symbolic.config.force_device = True
+        try:
+            with pytest.raises(errors.DeviceError, match="needs CuPy"):
+                symbolic.function([x], x + 1)
+        finally:
+            symbolic.config.force_device = False
+
+
+def test_kernels_for_arrays_beyond_32_bits_give_the_same(monkeypatch):
+    monkeypatch.setattr(frame, "WIDE", 1)
+    x, k = T.dtensor3("x"), T.lvector("k")
+    f = symbolic.function([x, k], [T.exp(x) + x[0, 0, 0], x.sum((0, 2)), T.nnet.softmax(x[0]), x[:, k], x.transpose(2, 0, 1) * 2],
+                          device=DEVICE)
+    a, at = np.random.default_rng(0).normal(size=(3, 4, 5)), np.array([2, 0, 2])
+    e = np.exp(a[0])
+    want = [np.exp(a) + a[0, 0, 0], a.sum((0, 2)), e / e.sum(1, keepdims=True), a[:, at], a.transpose(2, 0, 1) * 2]
+    for got, w in zip(f(a, at), want, strict=True):
+        np.testing.assert_allclose(got, w, rtol=1e-12)
+    assert list(f.program._functions) == [False, True]

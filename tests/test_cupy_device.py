@@ -39,8 +39,11 @@ SIGNATURES = {
 def stand_in(monkeypatch):
     """Put the stand-in in CuPy's place; return what does so for a number of GPUs, and gives the emulated device."""
 
+    made: list[EmuDevice] = []
+
     def install(gpus: int = 1, **options: int) -> EmuDevice:
         emu = EmuDevice(**options)
+        made.append(emu)
         for name, module in fake_cupy.modules(emu, gpus).items():
             monkeypatch.setitem(sys.modules, name, module)
         nvrtc._binding.cache_clear()
@@ -48,6 +51,8 @@ def stand_in(monkeypatch):
         return emu
 
     yield install
+    for emu in made:  # else a collector may take memory away that waiting work would read
+        emu._queue.clear()
     gc.collect()
     nvrtc._binding.cache_clear()
 

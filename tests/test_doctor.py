@@ -10,6 +10,8 @@ import pytest
 
 import symbolic
 from symbolic import doctor
+from symbolic.codegen.cuda import devices
+from symbolic.codegen.cuda.emulator import EmuDevice
 from symbolic.doctor import BAD, FAIR, GOOD, Finding, examine, report
 
 ROOT = Path(__file__).parent.parent
@@ -82,3 +84,19 @@ def test_reports():
     text = report([Finding(BAD, "a", "one\ntwo", "do this\nand that"), Finding(GOOD, "b", "fine")])
     assert text.splitlines() == ["!! a:                one", "                     two", "ok b:                fine", "",
                                  "What to do:", "  a: do this", "  and that"]
+
+
+def test_a_gpu_is_found_or_what_it_lacks_is_told(monkeypatch, tmp_path):
+    """With a driver that answers, as far as a script can."""
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text("#!/bin/sh\necho 'NVIDIA H100, 580.1'\n")
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(devices, "_devices", {})
+    found, = doctor.gpu()
+    assert found.sign == FAIR and found.text.startswith("NVIDIA H100, 580.1; device='cuda' needs CuPy")
+    assert "pip install" in found.fix
+    monkeypatch.setattr(devices, "_devices", {("cuda", 0): EmuDevice()})
+    assert doctor.gpu()[0].sign == GOOD

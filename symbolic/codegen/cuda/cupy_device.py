@@ -84,7 +84,8 @@ class CuPyDevice:
         self.counts.bytes_in += array.nbytes
         staged = self.cupy.cuda.alloc_pinned_memory(array.nbytes)
         ctypes.memmove(staged.ptr, array.ctypes.data, array.nbytes)
-        self.runtime.memcpyAsync(pointer, staged.ptr, array.nbytes, self.runtime.memcpyHostToDevice, self.stream.ptr)
+        self._guarded(self.runtime.memcpyAsync, pointer, staged.ptr, array.nbytes, self.runtime.memcpyHostToDevice,
+                      self.stream.ptr)
         self._pinned.append(staged)
 
     def copy_out(self, pointer: int, array: np.ndarray) -> None:
@@ -119,8 +120,7 @@ class CuPyDevice:
         name, function = kernel
         self.counts.launches += 1
         self._recent.append(f"{name}: {what}")
-        with self.device:
-            self._guarded(function, grid, block, tuple(args), stream=self.stream)
+        self._guarded(function, grid, block, tuple(args), stream=self.stream)
         if self._waits and not self._capturing:
             self.synchronize()
 
@@ -174,7 +174,8 @@ class CuPyDevice:
     def _guarded(self, call: Any, *args: Any, **kwargs: Any) -> None:
         """Call CUDA; an error of an earlier kernel may come out here, so the latest ones are named."""
         try:
-            call(*args, **kwargs)
+            with self.device:  # a thread has a current GPU of its own
+                call(*args, **kwargs)
         except (self.runtime.CUDARuntimeError, self.cupy.cuda.driver.CUDADriverError) as error:
             shown = "\n".join(f"  {r}" for r in self._recent) or "  (none)"
             raise DeviceError(f"{self.name}: {error}; kernels since it was last waited for, one of which failed:\n{shown}\n"

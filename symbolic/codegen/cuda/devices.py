@@ -34,7 +34,7 @@ def find(name: str) -> Device:
     with _lock:
         if (kind, number) not in _devices:
             if kind == "emulated":
-                _devices[kind, number] = EmuDevice(order=int(os.environ.get("SYMBOLIC_EMULATED_ORDER", "0")))
+                _devices[kind, number] = EmuDevice(order=int(os.environ.get("CUDA_EMULATED_ORDER", "0")))
             else:
                 module = importlib.import_module("symbolic.codegen.cuda.cupy_device")  # imports cupy, which takes a second
                 _devices[kind, number] = module.CuPyDevice(number)

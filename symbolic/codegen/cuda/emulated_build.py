@@ -25,7 +25,8 @@ from symbolic.errors import CacheError, CompileError, DeviceError
 
 _HEADERS = Path(__file__).parent / "emulation"
 #: Numbers are to be what is written, as with NVRTC's --fmad=false. Optimising more costs more than it saves in tests.
-FLAGS = ("-std=gnu++17", "-O1", "-fPIC", "-fno-strict-aliasing", "-ffp-contract=off", "-U_FORTIFY_SOURCE", "-w")
+FLAGS = ("-std=gnu++17", "-O1", "-fPIC", "-fno-strict-aliasing", "-ffp-contract=off", "-U_FORTIFY_SOURCE", "-w",
+         "-fsanitize=signed-integer-overflow,integer-divide-by-zero,bounds,vla-bound", "-fsanitize-undefined-trap-on-error")
 #: what makes threads of a block wait for each other
 _WAITS = re.compile(r"__syncthreads|__syncwarp|__shfl|__ballot|sym_shuffle|sym_meet")
 

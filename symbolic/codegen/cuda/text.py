@@ -14,13 +14,16 @@ from symbolic.codegen.kernel_ir import Accumulate, Finish, For, Init, Kernel, Le
 from symbolic.codegen.printer import CTYPES, LongParts, literal, operation, parenthesised
 from symbolic.codegen.render import Renderer
 from symbolic.scalar import ATOMS, COMBINERS, Expr, sym, toposort
-from symbolic.types import is_discrete
+from symbolic.types import is_complex, is_discrete, is_integer
 
 _TEMPLATES = Path(__file__).parent.parent / "templates"
 _SECTION = re.compile(r"/\* when: (.*?) \*/\n(.*?)(?=/\* when: |\Z)", re.DOTALL)
 #: sections of the C prelude that GPUs share
-_SHARED = re.compile(r"sym_(\(floordiv\|mod\|pow\)_\[iu\]|to_u64|to_i64|zero_minus|\(mod\|floordiv\)|philox)")
+_SHARED = re.compile(r"sym_(\(floordiv\|mod\|pow\)_\[iu\]|zero_minus|\(mod\|floordiv\)|philox)")
 _SIGNS = {"add": "+", "mul": "*", "and": "&", "or": "|"}
+#: arithmetic that may overflow, and in which types it is done instead
+_WRAPPING = {"add": "+", "sub": "-", "mul": "*", "neg": "-"}
+_UNSIGNED = {"int32": "uint32_t", "int64": "uint64_t", "uint16": "uint32_t", "int16": "uint32_t"}
 #: dtypes that hardware adds to memory in one step
 ATOMIC = ("float32", "float64", "int32", "int64", "uint32", "uint64")
 
@@ -75,7 +78,7 @@ class CudaRenderer(Renderer):
             elif n.op == "load":
                 done[n] = f"{n.arg}[{done[n.args[0]]}]"
             else:
-                done[n] = operation(n, [_converted(n, parenthesised(a, done[a])) for a in n.args])
+                done[n] = _operation(n, [parenthesised(a, done[a]) for a in n.args])
             if n is not root and len(done[n]) > LongParts.LONG and parts.uses[n] > 1:
                 self.count += 1  # CUDA's compilers know no expressions of statements: the part gets a line of its own
                 self._emit(self.depth, f"const {CTYPES[n.dtype]} v{self.count} = {done[n]};")
@@ -134,12 +137,30 @@ class CudaRenderer(Renderer):
             self._emit(depth, f"sym_atomic_add(&{target}, {value});")
 
 
-def _converted(n: Expr, argument: str) -> str:
-    """Return an argument of a function: C makes a double of an integer, C++ looks for another function of that name."""
-    atom = ATOMS.get(n.op)
-    if atom is None or "{f}(" not in atom.c or n.op in ("pow", "abs") or not is_discrete(n.args[0].dtype):
-        return argument
-    return f"(double)({argument})"
+def _operation(n: Expr, args: list[str]) -> str:
+    """Return an operation; what is spelled otherwise than in C is here."""
+    operand, atom = n.args[0].dtype, ATOMS.get(n.op)
+    if n.op in _WRAPPING and n.dtype in _UNSIGNED and (n.dtype != "int64" or _of_data(n)):
+        return _wrapping(_WRAPPING[n.op], ["0", *args] if n.op == "neg" else args, n.dtype)
+    if n.op == "abs" and n.dtype in _UNSIGNED:
+        return f"{args[0]} < 0 ? {_wrapping('-', ['0', args[0]], n.dtype)} : {args[0]}"
+    if n.op == "cast" and is_integer(n.dtype) and n.dtype != "uint64" and not is_discrete(operand):
+        x = args[0] if not is_complex(operand) else f"creal{'f' if operand == 'complex64' else ''}({args[0]})"
+        text = f"sym_to_i64{'' if operand in ('float64', 'complex128') else 'f'}({x})"
+        return text if n.dtype == "int64" else f"({CTYPES[n.dtype]}){text}"
+    if atom is not None and "{f}(" in atom.c and n.op not in ("pow", "abs") and is_discrete(operand):
+        args = [f"(double)({a})" for a in args]  # C makes a double of an integer, C++ looks for another function of that name
+    return operation(n, args)
+
+
+def _wrapping(sign: str, args: Sequence[str], dtype: str) -> str:
+    """Return integer arithmetic that wraps: where it overflows with a sign, compilers for GPUs may do anything."""
+    return f"({CTYPES[dtype]})({f' {sign} '.join(f'({_UNSIGNED[dtype]}){a}' for a in args)})"
+
+
+def _of_data(n: Expr) -> bool:
+    """Whether a value depends on elements of arrays: positions and extents alone don't overflow."""
+    return any(m.op == "load" or m.op == "sym" and m.arg[0] in "tv" for m in toposort([n]))
 
 
 def joined(combiner: str, x: str, now: str, dtype: str) -> str:
@@ -149,6 +170,8 @@ def joined(combiner: str, x: str, now: str, dtype: str) -> str:
     ('acc0 + t0', '((acc0 <= t0) ? t0 : acc0)')
     """
     if combiner in ("add", "mul", "and", "or"):
+        if dtype in _UNSIGNED and combiner in ("add", "mul"):
+            return _wrapping(_SIGNS[combiner], (now, x), dtype)
         text = f"{now} {_SIGNS[combiner]} {x}"
         small = dtype in ("bool", "int8", "int16", "uint8", "uint16")
         return f"({CTYPES[dtype]})({text})" if small else text

@@ -283,17 +283,19 @@ static void run_block_in_fibres(int how)
 }
 
 static char signal_stack[65536];
-static void on_fault(int, siginfo_t *info, void *)
+static void on_fault(int number, siginfo_t *info, void *)
 {
-    snprintf(message, sizeof message, "illegal access to memory at %p [block (%u, %u, %u), thread (%u, %u, %u)]",
-             info->si_addr, blockIdx.x, blockIdx.y, blockIdx.z, threadIdx.x, threadIdx.y, threadIdx.z);
+    const char *what = number == SIGILL ? "integers that overflow or are divided by zero, or an index beyond an array, in code"
+                       : number == SIGFPE ? "an integer divided by zero in code" : "illegal access to memory";
+    snprintf(message, sizeof message, "%s at %p [block (%u, %u, %u), thread (%u, %u, %u)]", what, info->si_addr, blockIdx.x,
+             blockIdx.y, blockIdx.z, threadIdx.x, threadIdx.y, threadIdx.z);
     longjmp(leave, 2);
 }
 
 /* Turns a fault of memory into the end of the launch, as long as it lives. */
 struct Faults {
     stack_t stack_before;
-    struct sigaction segv_before, bus_before;
+    struct sigaction segv_before, bus_before, ill_before, fpe_before;
     Faults()
     {
         stack_t own = {};
@@ -305,11 +307,15 @@ struct Faults {
         action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
         sigaction(SIGSEGV, &action, &segv_before);
         sigaction(SIGBUS, &action, &bus_before);
+        sigaction(SIGILL, &action, &ill_before);
+        sigaction(SIGFPE, &action, &fpe_before);
     }
     void end()
     {
         sigaction(SIGSEGV, &segv_before, nullptr);
         sigaction(SIGBUS, &bus_before, nullptr);
+        sigaction(SIGILL, &ill_before, nullptr);
+        sigaction(SIGFPE, &fpe_before, nullptr);
         sigaltstack(&stack_before, nullptr);
     }
 };

@@ -30,6 +30,23 @@ typedef uint32_t sym_index;
 #define SYM_FN static __device__ __forceinline__
 #define SYM_MEMBER __device__ __forceinline__
 
+/* when: sym_to_[iu]64 */
+/* Integers of floats as processors of PCs make them, so that results are the same: nan and what is too large become the
+   smallest integer, where a GPU would take zero or the nearest. */
+SYM_FN int64_t sym_to_i64(double x)
+{
+    return x >= -9223372036854775808.0 && x < 9223372036854775808.0 ? (int64_t)x : INT64_MIN;
+}
+SYM_FN int64_t sym_to_i64f(float x)
+{
+    return x >= -9223372036854775808.0f && x < 9223372036854775808.0f ? (int64_t)x : INT64_MIN;
+}
+SYM_FN uint64_t sym_to_u64(double x)
+{
+    const bool small = x < 9223372036854775808.0;
+    return (uint64_t)sym_to_i64(small ? x : x - 9223372036854775808.0) ^ (small ? 0 : UINT64_C(1) << 63);
+}
+
 /* when: sym_shuffle|sym_join|sym_sum_row */
 /* The value that the lane `bits` away has; values of any size move as words of 32 bits. */
 template <class T> SYM_FN T sym_shuffle(T x, int bits)

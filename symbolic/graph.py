@@ -124,7 +124,12 @@ class Variable:
             return f"{self}\n{self._tag.test_value!r}"
         return str(self)
 
+    #: whether variables that aren't comparisons are true, as Theano's are, so that ``if bias:`` asks whether there is one
+    true_as_in_theano = False
+
     def __bool__(self) -> bool:
+        if self.true_as_in_theano and getattr(self.type, "dtype", None) != "bool":
+            return True
         raise TypeError(
             f"{self} is symbolic: it has no truth value until the function runs. Use T.switch(condition, a, b) "
             f"to choose elementwise, T.and_/T.or_ to combine conditions, `is None` to test for absence")

@@ -272,3 +272,32 @@ def test_what_lasagnes_own_tests_found(tmp_path):
     assert symbolic.function([x], size)(a) == 8
     with pytest.raises(TypeError, match="no elements until the function runs"):
         np.asarray(x)
+
+
+def test_what_keras_needed():
+    """Keras 1.2 trains on this package as its Theano backend; these are the things that kept it from that."""
+    x, b = T.fmatrix("x"), symbolic.shared(np.zeros(4, "float32"), "b")
+    x._keras_shape = (None, 4)
+    assert x._keras_shape == (None, 4)
+    with pytest.raises(TypeError, match="has no truth value"):
+        bool(b)
+    symbolic.install_as_theano(read_flags=False)
+    try:
+        assert bool(b) and bool(x + 1)
+        with pytest.raises(TypeError, match="has no truth value"):
+            bool(x < 1)
+    finally:
+        uninstall()
+    # batch normalisation in one arm: its mean has an extent that is known to be 1, in the gradient's branch as well
+    training, g = T.iscalar("training"), symbolic.shared(np.ones(4, "float32"), "g")
+    w = symbolic.shared(np.eye(4, dtype="float32"), "w")
+    out, mean, _ = T.nnet.bn.batch_normalization_train(x, g.dimshuffle("x", 0), b.dimshuffle("x", 0), (0,), 1e-3)
+    loss = (T.dot(symbolic.ifelse(training, out, x * 2), w) ** 2).sum()
+    outputs = [loss, symbolic.ifelse(training, mean.dimshuffle(1), b), *symbolic.grad(loss, [g, b, w, x])]
+    f, h = (symbolic.function([x, training], outputs, mode=mode) for mode in ("FAST_RUN", "FAST_COMPILE"))
+    a = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
+    for phase in (1, 0):
+        for got, want in zip(f(a, phase), h(a, phase), strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(f(a, 1)[1], a.mean(0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(f(a, 0)[0], ((2 * a) ** 2).sum(), rtol=1e-5)

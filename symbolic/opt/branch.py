@@ -9,6 +9,7 @@ from symbolic.branch import Path, paths
 from symbolic.fgraph import FunctionGraph, capture
 from symbolic.graph import Apply, Constant, Variable, clone_replace, constant, toposort
 from symbolic.ops.ifelse import Branch, IfElse
+from symbolic.opt.checked import OfType
 from symbolic.opt.rebuild import Rebuilt
 
 Rewrite = Callable[[FunctionGraph], FunctionGraph]
@@ -126,7 +127,9 @@ class _Sinking:
         made = Apply(op, operands, op.infer_type(*(v.type for v in operands)), node.loc)
         for old, new in zip(node.outputs, made.outputs, strict=False):
             new.name = old.name
-        return dict(zip([*node.outputs, *kept[0], *kept[1]], made.outputs, strict=True))
+        stands = dict(zip([*node.outputs, *kept[0], *kept[1]], made.outputs, strict=True))
+        return {old: new if old.type == new.type or old.owner is node else OfType(old.type.shape)(new)
+                for old, new in stands.items()}
 
 
 def _closed(inputs: list[Variable], outputs: list[Variable]) -> tuple[list[Variable], list[Variable], list[Apply]]:

@@ -1,10 +1,12 @@
 """Values, or parts of them, that stand in the place of what a rewrite took away, with what that checked."""
 from __future__ import annotations
 
+import numpy as np
+
 from symbolic import errors
 from symbolic.graph import Op
 from symbolic.loop import NEGATIVE_STEPS
-from symbolic.scalar import Check, Expr, IndexLambda, axis, dim, load
+from symbolic.scalar import Check, Expr, IndexLambda, axis, const, dim, load
 from symbolic.types import TensorType
 
 
@@ -60,6 +62,33 @@ class FirstSteps(_Part):
         return (Check(n >= 0, NEGATIVE_STEPS, detail=(n,)),
                 Check(n <= length, f"a loop of {{0}} steps needs as many elements; sequence {self.sequence} has {{1}}",
                       detail=(n, length)))
+
+
+class OfType(Op):
+    """What a branch keeps for another one on the same condition: of a shape that is known better than the branch tells.
+
+    If the arm isn't taken, there are no elements; then nobody reads them.
+
+    Parameters
+    ----------
+    known : tuple of int or None
+    """
+
+    __props__ = ("known",)
+    name = "of_type"
+    view_of = 0
+
+    def __init__(self, known: tuple[int | None, ...]) -> None:
+        self.known = known
+
+    def infer_type(self, *types: TensorType) -> tuple[TensorType, ...]:
+        return (types[0].clone(shape=self.known),)
+
+    def infer_shape(self, *types: TensorType) -> tuple[tuple[Expr, ...], ...]:
+        return (tuple(dim(0, a) if n is None else const(n, "int64") for a, n in enumerate(self.known)),)
+
+    def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        return arrays
 
 
 class OfExtent(_Part):

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from symbolic.config import config
+from symbolic.graph import Variable
 from symbolic.theano.table import MODULES, NAMES, Place
 
 ROOT = "theano"
@@ -133,7 +134,8 @@ def install_as_theano(read_flags: bool = True) -> types.ModuleType:
 
     Notes
     -----
-    It is for the whole process, and lasts. A Theano that is installed isn't found any more, unless :func:`uninstall` is called.
+    It is for the whole process, and lasts. A variable is then true, unless it is of bools: ``if bias:`` asks whether there is
+    one. A Theano that is installed isn't found any more, unless :func:`uninstall` is called.
 
     Examples
     --------
@@ -153,6 +155,7 @@ def install_as_theano(read_flags: bool = True) -> types.ModuleType:
         sys.meta_path.insert(0, _finder)
         if read_flags:
             config.read_theano_flags(os.environ)
+    Variable.true_as_in_theano = True
     return importlib.import_module(ROOT)
 
 
@@ -160,6 +163,7 @@ def uninstall() -> None:
     """Let ``import theano`` mean what it did; modules that were imported stay usable."""
     if _finder in sys.meta_path:
         sys.meta_path.remove(_finder)
+    Variable.true_as_in_theano = False
     for name in [n for n, m in sys.modules.items() if (n == ROOT or n.startswith(ROOT + ".")) and isinstance(m, Alias)]:
         del sys.modules[name]
 

@@ -22,6 +22,9 @@ from symbolic.codegen.files import private
 from symbolic.config import available_cores, config
 from symbolic.errors import CompileError
 
+#: seconds after which what an unfinished build left is removed
+_KEPT = 86400
+
 _starting = threading.RLock()
 _open: set[IO[bytes]] = set()  # pipes to compilers that wait
 
@@ -147,12 +150,12 @@ def build(compiler: Compiler, sources: Sequence[str], names: Sequence[str],
                 first.feed(name, source)
                 jobs.append(_Job(name, [first.command, link], first.process, "waiting"))
             else:
-                # Relative names: an absolute one would be written into the symbol table, so that the bytes would differ from
-                # build to build.
-                (folder / f"{name}.c").write_text(source, encoding="utf-8")
-                jobs.append(_Job(name, [[*compiler.command, *flags(compiler), f"{name}.c", "-o", f"{name}.so",
-                                         *links(compiler, source)]]))
-        _run_all(jobs, folder, _environment(folder))
+                jobs.append(_from_file(compiler, folder, name, source))
+        try:
+            _run_all(jobs, folder, _environment(folder))
+        except _Killed:  # by the kernel, mostly, for want of memory: once more, one after the other
+            jobs = [_from_file(compiler, folder, name, source) for name, source in zip(names, sources, strict=True)]
+            _run_all(jobs, folder, _environment(folder), 1)
     except CompileError:
         with contextlib.suppress(OSError):  # the disk may be full
             for name, source in zip(names, sources, strict=True):
@@ -167,9 +170,24 @@ def build(compiler: Compiler, sources: Sequence[str], names: Sequence[str],
     return [folder / f"{name}.so" for name in names]
 
 
+class _Killed(CompileError):
+    """A compiler was ended by a signal."""
+
+
+def _from_file(compiler: Compiler, folder: Path, name: str, source: str) -> _Job:
+    """Return the job of a text that lies in a file."""
+    # Relative names: an absolute one would be written into the symbol table, so that the bytes would differ from build to build.
+    (folder / f"{name}.c").write_text(source, encoding="utf-8")
+    return _Job(name, [[*compiler.command, *flags(compiler), f"{name}.c", "-o", f"{name}.so", *links(compiler, source)]])
+
+
 def _folder(directory: str | os.PathLike[str]) -> Path:
     parent = Path(directory)
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for entry in os.scandir(parent):  # what killed processes left, or builds that failed, for a day
+        with contextlib.suppress(OSError):
+            if entry.name.startswith("build-") and entry.stat().st_mtime < time.time() - _KEPT:
+                shutil.rmtree(entry.path, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix="build-", dir=parent))
 
 
@@ -178,11 +196,11 @@ def _environment(folder: Path) -> dict[str, str]:
     return os.environ | {"LC_ALL": "C", "TMPDIR": str(folder)}
 
 
-def _run_all(jobs: list[_Job], folder: Path, env: dict[str, str]) -> None:
+def _run_all(jobs: list[_Job], folder: Path, env: dict[str, str], cores: int | None = None) -> None:
     """Run the commands of all jobs, at most one a core; stop at the first that fails."""
     running = [job for job in jobs if job.process is not None]
     later = [job for job in jobs if job.process is None][::-1]
-    cores = available_cores()
+    cores = available_cores() if cores is None else cores
     try:
         while later or running:
             while later and len(running) < cores:
@@ -191,7 +209,11 @@ def _run_all(jobs: list[_Job], folder: Path, env: dict[str, str]) -> None:
             job = running[_first_done([job.process for job in running if job.process is not None])]
             assert job.process is not None
             if job.process.returncode:
-                raise CompileError(_failure(job, folder))
+                text = _failure(job, folder)
+                if job.process.returncode < 0 or "signal terminated program" in text:
+                    raise _Killed(f"{text}\nhint: a signal ended the compiler: the machine may be out of memory, or a limit "
+                                  "(ulimit, a container's) too low")
+                raise CompileError(text)
             del job.commands[0]
             if job.commands:
                 job.start(folder, env)

@@ -5,6 +5,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import symbolic
 import symbolic.tensor as T
 from lasagne_like import checkpoints, objectives, targets, updates
+from lasagne_like.curves import Picture, TensorBoard, sparkline
 from lasagne_like.layers.helper import get_all_layers, get_all_params, get_output
 from lasagne_like.layers.input import InputLayer
 from lasagne_like.regularization import l2 as squares
@@ -47,7 +49,8 @@ class History:
 def train(network: Any, X: Any, y: Any, validation: Any = None, epochs: int = 20, batch_size: int = 64, loss: Any = None,
           update: Callable[..., Any] = updates.adam, learning_rate: Any = 0.001, l2: float = 0.0, patience: int | None = None,
           seed: int = 0, checkpoint: Any = None, resume: bool = True, progress: bool | None = None,
-          on_epoch: Callable[[dict[str, float]], Any] | None = None, mode: Any = None) -> History:
+          on_epoch: Callable[[dict[str, float]], Any] | None = None, mode: Any = None, plot: Any = None,
+          tensorboard: Any = None) -> History:
     """Train the parameters of a network that are ``trainable``.
 
     Parameters
@@ -84,11 +87,15 @@ def train(network: Any, X: Any, y: Any, validation: Any = None, epochs: int = 20
     resume : bool
         Go on from `checkpoint` if the file is there; the result is then the same, to the last bit, as without a break.
     progress : bool, optional
-        Show a bar; by default in a terminal.
+        Show a bar, with the losses of the last epochs as a curve of text; by default in a terminal.
     on_epoch : callable, optional
         Called after each epoch with its row of the history; training ends where it returns True.
     mode : optional
         As for :func:`symbolic.function`.
+    plot : str or Path, optional
+        A picture of loss and accuracy, such as ``curves.png``, drawn anew after each epoch; needs matplotlib.
+    tensorboard : str or Path, optional
+        A folder for TensorBoard's event files; needs tensorboard.
 
     Returns
     -------
@@ -98,6 +105,8 @@ def train(network: Any, X: Any, y: Any, validation: Any = None, epochs: int = 20
     ------
     ShapeError, RankError, DTypeError, ValueError
         If data don't fit the network or the loss; each says what to do.
+    NotSupported
+        If `plot` or `tensorboard` need a package that isn't installed.
     FloatingPointError
         If the loss becomes nan or infinite.
     CheckpointError
@@ -116,6 +125,8 @@ def train(network: Any, X: Any, y: Any, validation: Any = None, epochs: int = 20
         raise ValueError(f"train: epochs must not be negative and batch_size positive, got {epochs} and {batch_size}")
     if patience is not None and validation is None:
         raise ValueError("train: patience needs validation, such as validation=0.1")
+    watchers: list[Any] = [] if plot is None else [Picture(plot)]
+    watchers += [] if tensorboard is None else [TensorBoard(tensorboard)]
     job = _Job(network, X, y, validation, batch_size, _loss(loss, network), update, learning_rate, l2, seed, mode)
     history, best, waited = History(), None, 0
     settings = {"batch_size": batch_size, "seed": seed, "items": job.items, "data": job.fingerprint, "loss": job.loss.__name__,
@@ -125,7 +136,9 @@ def train(network: Any, X: Any, y: Any, validation: Any = None, epochs: int = 20
         state, best = found
         history, waited = History(**state["history"]), state["waited"]
     shown = sys.stdout.isatty() if progress is None else progress
-    with _bar(shown, epochs, len(history.rows)) as bar:
+    with _bar(shown, epochs, len(history.rows)) as bar, ExitStack() as stack:
+        for watcher in watchers:
+            stack.callback(watcher.close)
         while len(history.rows) < epochs and not history.stopped_early:
             row: dict[str, float] = {"epoch": len(history.rows) + 1} | job.epoch(len(history.rows) + 1)
             history.rows.append(row)
@@ -137,7 +150,9 @@ def train(network: Any, X: Any, y: Any, validation: Any = None, epochs: int = 20
             else:
                 waited += 1
             history.stopped_early = patience is not None and waited >= patience
-            bar(row)
+            bar(history.rows)
+            for watcher in watchers:
+                watcher(history.rows)
             if on_epoch is not None and on_epoch(row):
                 history.stopped_early = True
             if checkpoint is not None:
@@ -270,7 +285,7 @@ def _text(row: Mapping[str, float]) -> str:
 
 
 class _bar:
-    """A progress bar over epochs, or nothing; called with each epoch's row."""
+    """A progress bar over epochs, or nothing; called after each epoch with the rows so far."""
 
     def __init__(self, shown: bool, epochs: int, done: int) -> None:
         self.bar = None
@@ -284,9 +299,11 @@ class _bar:
             self.bar.start()
         return self
 
-    def __call__(self, row: Mapping[str, float]) -> None:
+    def __call__(self, rows: Sequence[Mapping[str, float]]) -> None:
         if self.bar is not None:
-            self.bar.update(self.task, advance=1, description=_text(row))
+            name = "val_loss" if "val_loss" in rows[-1] else "loss"
+            curve = sparkline([row[name] for row in rows])
+            self.bar.update(self.task, advance=1, description=f"{_text(rows[-1])} {curve}")
 
     def __exit__(self, *_: Any) -> None:
         if self.bar is not None:

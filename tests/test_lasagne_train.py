@@ -244,3 +244,37 @@ def test_a_loss_that_explodes_is_reported(single):
     line = L.DenseLayer(L.InputLayer((None, 4), T.fmatrix()), 1, nonlinearity=None)
     with pytest.raises(FloatingPointError, match="in batch . of epoch .*; a smaller learning_rate"):
         lasagne.train(line, x, x[:, :1], epochs=100, update=lasagne.updates.sgd, learning_rate=1e6)
+
+
+def test_curves_are_drawn_as_training_goes(single, tmp_path):
+    pytest.importorskip("matplotlib")
+    x, y = data()
+    path, seen = tmp_path / "curves.png", []
+    lasagne.train(network(), x, y, validation=0.25, epochs=3, plot=path, on_epoch=lambda row: seen.append(path.read_bytes()))
+    assert all(image.startswith(b"\x89PNG") for image in seen) and len(set(seen)) == 3, "a new one after each epoch"
+    assert list(tmp_path.iterdir()) == [path], "nothing else is left"
+    lines = lasagne.curves.sparkline([3.0, 2.0, float("inf"), 1.0], width=3)
+    assert lines == "█ ▁" and lasagne.curves.sparkline([2.0, 2.0]) == "▁▁" and lasagne.curves.sparkline([float("nan")]) == " "
+
+
+def test_tensorboards_files(single, tmp_path):
+    loader = pytest.importorskip("tensorboard.backend.event_processing.event_file_loader")
+    x, y = data()
+    history = lasagne.train(network(), x, y, validation=0.25, epochs=3, tensorboard=tmp_path / "run")
+    file, = (tmp_path / "run").iterdir()
+    events = [e for e in loader.LegacyEventFileLoader(str(file)).Load() if e.HasField("summary")]
+    assert [e.step for e in events] == [1, 2, 3]
+    written = {v.tag: [next(w.simple_value for w in e.summary.value if w.tag == v.tag) for e in events]
+               for v in events[0].summary.value}
+    assert set(written) == {"train/loss", "train/accuracy", "validation/loss", "validation/accuracy", "seconds"}
+    np.testing.assert_allclose(written["validation/loss"], history["val_loss"], rtol=1e-6)
+
+
+def test_what_is_missing_for_curves_is_said(single, tmp_path, monkeypatch):
+    x, y = data()
+    writer = "tensorboard.summary.writer.event_file_writer"
+    for module, option, extra in (("matplotlib.figure", {"plot": tmp_path / "a.png"}, "examples"),
+                                  (writer, {"tensorboard": tmp_path / "b"}, "tensorboard")):
+        monkeypatch.setitem(sys.modules, module, None)
+        with pytest.raises(symbolic.errors.NotSupported, match=rf"(?s){next(iter(option))}= needs .*symbolic-graph\[{extra}\]"):
+            lasagne.train(network(), x, y, epochs=1, **option)

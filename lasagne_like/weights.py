@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from lasagne_like import pickles, safetensors
+from lasagne_like import caffe, pickles, safetensors
 from lasagne_like.layers.base import Layer
 from lasagne_like.layers.helper import get_all_layers, get_all_params
 
@@ -79,7 +79,8 @@ def read(path: Any) -> dict[str, np.ndarray]:
     Parameters
     ----------
     path : str or Path
-        .npz, .safetensors, or a pickle of Lasagne's model zoo (.pkl, .pickle), whose arrays are named by their place.
+        .npz, .safetensors, .caffemodel (see `caffe.read`), or a pickle of Lasagne's model zoo (.pkl, .pickle), whose arrays are
+        named by their place.
 
     Raises
     ------
@@ -92,9 +93,11 @@ def read(path: Any) -> dict[str, np.ndarray]:
     if ending == ".npz":
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
+    if ending == ".caffemodel":
+        return caffe.read(path)
     if ending in (".pkl", ".pickle"):
         return {f"arr_{k}": a for k, a in enumerate(pickles.param_values(path))}
-    raise ValueError(f"read: the file must end in .npz, .safetensors, .pkl or .pickle, got {str(path)!r}")
+    raise ValueError(f"read: the file must end in .npz, .safetensors, .caffemodel, .pkl or .pickle, got {str(path)!r}")
 
 
 def load(network: Any, path: Any, **tags: bool) -> None:

@@ -1,7 +1,6 @@
 """Sorting, the largest elements, medians and look-ups against NumPy, on both back ends, with derivatives."""
 from __future__ import annotations
 
-
 import numpy as np
 import pytest
 from checks import central_difference, run, variables
@@ -252,7 +251,7 @@ def test_many_of_the_largest(dtype):
                     np.testing.assert_array_equal(np.signbit(g) & (g == 0), np.signbit(w) & (w == 0))
 
 
-def test_many_of_the_largest():
+def test_half_of_many():
     """Half of many: what is beside them, a k that is data, and equal elements."""
     x = T.fvector("x")
     f = symbolic.function([x], T.argtopk(x, T.cast(x.shape[0] // 2, "int64")))

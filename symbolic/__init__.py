@@ -1,6 +1,7 @@
 """A symbolic graph compiler: expressions, their derivatives, and functions that compute them."""
 import importlib as _importlib
 
+import symbolic.ifelse  # noqa: F401  first: the module and the function share a name, and the function is to win
 from symbolic import compile, gradient, monitor, random, testvalues  # noqa: A004, F401  (Theano's name)
 from symbolic.config import config
 from symbolic.forward import Rop

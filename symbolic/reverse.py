@@ -70,7 +70,9 @@ def grad(cost: Variable | None, wrt: Any, consider_constant: Iterable[Variable] 
         raise ValueError(f"return_disconnected must be 'zero', 'None' or 'disconnected', got {return_disconnected!r}")
     if null_gradients not in ("raise", "return"):
         raise ValueError(f"null_gradients must be 'raise' or 'return', got {null_gradients!r}")
-    targets = variables(wrt, "wrt")
+    whole = variables(wrt, "wrt")
+    dense = [next(filter(None, (part(v) for part in DENSE_PARTS)), None) for v in whole]
+    targets = [v if d is None else d[0] for v, d in zip(whole, dense, strict=True)]
     seeds = _seeds(cost, known_grads)
     found = pullbacks(seeds, targets, set(variables(consider_constant, "consider_constant")))
     for v in targets:
@@ -84,7 +86,12 @@ def grad(cost: Variable | None, wrt: Any, consider_constant: Iterable[Variable] 
         for v, g in zip(targets, results, strict=True):
             if isinstance(g, Variable) and v.name and g.owner is not None and g.name is None:
                 g.name = f"(d{cost.name or '<' + str(cost) + '>'}/d{v.name})"
-    return like(wrt, results)
+    made = [g if d is None or not isinstance(g, Variable) else d[1](g) for g, d in zip(results, dense, strict=True)]
+    return like(wrt, made)
+
+
+#: Filled by `ops.sparse_type`: from a variable to the dense one that its gradient is about, and what makes the gradient of it.
+DENSE_PARTS: list[Callable[[Variable], tuple[Variable, Callable[[Variable], Variable]] | None]] = []
 
 
 def variables(given: Any, what: str) -> list[Variable]:

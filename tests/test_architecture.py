@@ -17,7 +17,7 @@ LEVELS = [("errors", 0), ("source", 0), ("collector", 0), ("config", 1), ("types
           ("gradient", 14), ("sparse", 14), ("compile", 14), ("random", 14), ("sandbox", 14), ("tensor", 14), ("cli", 14)]
 #: What looks at graphs, and what programs of Theano's time import.
 LEVELS += [("theano_flags", 0), ("tree", 5), ("misc", 10), ("testvalues", 11.5), ("monitor", 11.5), ("typed_list", 12),
-           ("tiered", 11.5), ("on_device", 11.5),
+           ("tiered", 11.5), ("on_device", 11.5), ("ifelse", 14),
            ("gof", 13), ("doctor", 13), ("tests", 14), ("theano", 15), ("__main__", 16)]
 #: codegen knows graphs, not ops; opt and codegen don't know each other; ops and opt know no codegen
 FORBIDDEN = {"codegen": ("ops", "opt", "shared", "reverse", "forward"), "opt": ("codegen",), "ops": ("codegen", "opt")}

@@ -1,7 +1,10 @@
 """ifelse: laziness, derivatives of either arm, branches in loops and loops in branches, errors."""
 from __future__ import annotations
 
+import importlib
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -365,3 +368,11 @@ def test_random_choices(seed):
         for got in (f(*bits, v), plain(*bits, v)):
             for one, other in zip(got, want, strict=True):
                 np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+def test_the_name_is_a_function_and_a_module_to_import_from():
+    module = importlib.import_module("symbolic.ifelse")
+    assert ifelse is symbolic.ifelse is module.ifelse
+    code = ("from symbolic.ifelse import ifelse; import symbolic; assert symbolic.ifelse is ifelse; import symbolic.ifelse; "
+            "symbolic.ifelse(1, 2, 3)")
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -234,3 +234,22 @@ def test_names_of_theanos():
                  "structured_maximum "
                  "structured_add cast transpose shared fcast dcast icast csr_fmatrix csc_dmatrix SparseType").split():
         assert callable(getattr(sparse, name)), name
+
+
+def test_gradients_of_computed_and_shared_matrices():
+    """They have the structure of the matrix; the gradient in an input goes through them."""
+    a, b = drawn((4, 3)), np.arange(1.0, 4.0)
+    x, v = sparse.csr_matrix("x"), T.dvector("v")
+    w = symbolic.shared(a.tocsc(), "w")
+    y = sparse.col_scale(x, v)
+    cost = T.sum(sparse.dot(y, v) ** 2)
+    outs = [symbolic.grad(cost, y), *symbolic.grad(cost, [x, v]), symbolic.grad(T.sum(sparse.dot(w, v) ** 3), w)]
+    for mode in ("FAST_RUN", "FAST_COMPILE"):
+        by_y, by_x, by_v, by_w = symbolic.function([x, v], outs, mode=mode)(a, b)
+        dense, where = a.toarray(), a.toarray() != 0
+        scaled = dense * b
+        np.testing.assert_allclose(by_y.toarray(), where * np.outer(2 * scaled @ b, b))
+        np.testing.assert_allclose(by_x.toarray(), where * np.outer(2 * scaled @ b, b * b))
+        np.testing.assert_allclose(by_v, 2 * scaled.T @ (scaled @ b) + (2 * np.outer(scaled @ b, b) * dense).sum(0))
+        np.testing.assert_allclose(by_w.toarray(), where * np.outer(3 * (dense @ b) ** 2, b))
+        assert by_w.format == "csc" and by_y.format == "csr"

@@ -19,7 +19,7 @@ from symbolic.ops.linalg import dot, tensordot
 from symbolic.ops.nonzero import positions
 from symbolic.ops.reduce import sum as sum_of
 from symbolic.ops.scatter import set_subtensor
-from symbolic.ops.shape import dimshuffle, flatten, reshape, shape_padleft, swapaxes
+from symbolic.ops.shape import dimshuffle, flatten, moveaxis, reshape, shape_padleft, swapaxes
 from symbolic.source import caller
 from symbolic.types import is_complex, is_discrete
 
@@ -411,30 +411,32 @@ def cross(a: Any, b: Any, axis: int = -1) -> Variable:
     return stack(made, axis=axis)
 
 
-def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None) -> Variable:
+def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
+              ) -> Variable:
     """Return `num` numbers from `start` to `stop`, each as many times the one before, as ``numpy.geomspace``.
 
-    Both ends are real and of one sign, not 0; elsewhere the result is nan.
+    Both ends are real and of one sign, not 0; elsewhere the result is nan. They may be arrays; a line then lies along `axis`.
 
     >>> geomspace(1.0, 1000.0, 4).type.shape
     (4,)
     """
     a, b = (cast_to(v, "floatX") if is_discrete(v.dtype) else v for v in weak_operands((start, stop)))
     sign = f.switch(f.lt(a, 0), -1.0, 1.0)
-    k = arange(num)
+    k = dimshuffle(arange(num), 0, *("x",) * max(a.ndim, b.ndim))
     made = sign * f.exp(linspace(f.log(a * sign), f.log(b * sign), num, endpoint))  # type: ignore[operator]
     made = f.switch(f.eq(k, 0), a, made)  # the ends as they were given
     made = f.switch(f.and_(f.eq(k, num - 1), num > 1), b, made) if endpoint else made
-    return made if dtype is None else cast_to(made, dtype)
+    return moveaxis(made if dtype is None else cast_to(made, dtype), 0, axis)
 
 
-def logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None) -> Variable:
-    """Return powers of `base`, whose exponents go evenly from `start` to `stop`, as ``numpy.logspace``.
+def logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None,
+             axis: int = 0) -> Variable:
+    """Return powers of `base`, whose exponents go evenly from `start` to `stop`, as ``numpy.logspace``; see :func:`linspace`.
 
     >>> logspace(0, 2, 3).type.shape
     (3,)
     """
-    made = f.pow(as_tensor_variable(base), linspace(start, stop, num, endpoint))
+    made = f.pow(as_tensor_variable(base), linspace(start, stop, num, endpoint, axis=axis))
     return made if dtype is None else cast_to(made, dtype)
 
 

@@ -7,9 +7,9 @@ from symbolic import errors
 from symbolic.graph import Variable, as_tensor_variable, describe
 from symbolic.ops import functions as f
 from symbolic.ops.create import arange
+from symbolic.ops.editing import unique
 from symbolic.ops.elementwise import cast_to
 from symbolic.ops.extents import extents
-from symbolic.ops.extra import unique
 from symbolic.ops.index import getitem
 from symbolic.ops.join import concatenate
 from symbolic.ops.linalg import dot, tensordot

@@ -9,7 +9,7 @@ import numpy as np
 from symbolic import errors
 from symbolic.graph import Constant, Op, Variable, as_tensor_variable, constant
 from symbolic.ops.elementwise import cast_to, unbroadcast, weak_operands
-from symbolic.ops.extents import as_extents, extents
+from symbolic.ops.extents import as_extents, axis_of, extents
 from symbolic.ops.functions import second, switch
 from symbolic.ops.shape import dimshuffle
 from symbolic.scalar import Check, Expr, IndexLambda, axis, cast, const, dim, load, select
@@ -259,20 +259,43 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Va
     return ARange(len(np.arange(*bounds)) if len(bounds) == 3 else None)(*given)
 
 
-def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None) -> Variable:
-    """Return `num` numbers evenly from `start` to `stop`.
+def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Variable:
+    """Return `num` numbers evenly from `start` to `stop`, as ``numpy.linspace``.
 
-    >>> linspace(0, 1, 5).type
-    TensorType(float64, (5,))
+    Parameters
+    ----------
+    start, stop : array_like
+        Where arrays, they broadcast, and each element has a line of its own.
+    num : int
+    endpoint : bool
+        Whether `stop` is the last of them.
+    dtype : str, optional
+    axis : int
+        Along which the numbers of a line lie in the result.
+
+    Raises
+    ------
+    ValueError
+        If `num` is negative.
+
+    Examples
+    --------
+    >>> linspace(0, 1, 5).type, linspace([0, 1], [1, 3], 5, axis=-1).type.shape
+    (TensorType(float64, (5,)), (2, 5))
     """
+    if num < 0:
+        raise ValueError(f"linspace: num can't be negative, got {num}")
     a, b = (cast_to(v, "floatX") if is_discrete(v.dtype) else v for v in weak_operands([start, stop]))
     work = TensorType(dtype or promote(a.dtype, b.dtype)).dtype
     inner = work if is_float(work) else "float64"
     gaps = max(num - 1, 1) if endpoint else max(num, 1)
-    k = arange(num)
+    ndim = max(a.ndim, b.ndim)
+    k = dimshuffle(arange(num), 0, *("x",) * ndim)
     # measured from the nearer end, so that both ends are exact
     rise = (cast_to(b, inner) - cast_to(a, inner)) / gaps
-    return cast_to(switch(k * 2 < gaps, a + k * rise, b - (gaps - k) * rise), work)
+    line = cast_to(switch(k * 2 < gaps, a + k * rise, b - (gaps - k) * rise), work)
+    at = axis_of(axis, ndim + 1, "linspace")
+    return line if at == 0 else dimshuffle(line, *range(1, at + 1), 0, *range(at + 1, ndim + 1))
 
 
 class _Grid:

@@ -14,7 +14,7 @@ from symbolic.ops.cumulative import Cumulative
 from symbolic.ops.diagonal import eye
 from symbolic.ops.diagonal import fill_diagonal as fill_matrix_diagonal
 from symbolic.ops.elementwise import cast_to, integer_operand
-from symbolic.ops.extents import as_extents, axis_of, extents, specify_shape
+from symbolic.ops.extents import as_extents, extents, specify_shape
 from symbolic.ops.index import getitem
 from symbolic.ops.reduce import Largest
 from symbolic.ops.reduce import sum as sum_of
@@ -162,37 +162,9 @@ def to_one_hot(y: Any, nb_class: Any, dtype: Any = None) -> Variable:
     return cast_to(f.eq(dimshuffle(y, 0, "x"), dimshuffle(arange(n), "x", 0)), TensorType(dtype or "floatX").dtype)
 
 
-def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False,
-           axis: int | None = None) -> Any:
-    """Return the different elements of `ar`, in order, as ``numpy.unique``: one nan at most.
-
-    Parameters
-    ----------
-    ar : array_like
-        Real; flattened.
-    return_index : bool
-        Also where each stands first.
-    return_inverse : bool
-        Also which of them each element is, in the shape of `ar`.
-    return_counts : bool
-        Also how often each occurs.
-    axis : int, optional
-        Only of vectors.
-
-    Returns
-    -------
-    Variable, or list of Variable
-        Values, whose gradient goes to where each stands first; int64 indices, inverse, counts.
-
-    Examples
-    --------
-    >>> [v.type.shape for v in unique([3, 1, 3], return_inverse=True)]
-    [(None,), (3,)]
-    """
+def unique_elements(ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False) -> Any:
+    """Return the different elements of `ar`, flattened; see :func:`symbolic.tensor.unique`."""
     x = as_tensor_variable(ar)
-    if axis is not None and not (x.ndim == 1 and axis_of(axis, 1, "unique") == 0):
-        raise errors.NotSupported(errors.message("unique", "axis= isn't supported for more than one axis", (describe(x),),
-                                                 caller()))
     if is_complex(x.dtype):
         raise errors.DTypeError(errors.message("unique", "complex values aren't supported", (describe(x),), caller()))
     flat = flatten(x)

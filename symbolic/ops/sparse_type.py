@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ import numpy as np
 from symbolic import errors
 from symbolic.graph import Apply, Op, Variable, as_tensor_variable, describe
 from symbolic.ops.elementwise import cast_to
+from symbolic.reverse import DENSE_PARTS
 from symbolic.shared import CONSTRUCTORS, SharedVariable, shared
 from symbolic.source import caller
 from symbolic.types import TensorType, dtype_name, is_discrete
@@ -224,6 +225,17 @@ def csm(format: str, data: Any, indices: Any, indptr: Any, shape: Any, name: str
     made: SparseVariable = CSM(format)(data, indices, indptr, shape)
     made.name = name
     return made
+
+
+def _elements(v: Variable) -> tuple[Variable, Callable[[Variable], Variable]] | None:
+    """Return the stored elements of a computed or shared matrix: its gradient has its structure."""
+    if not isinstance(v, SparseVariable) or v.owner is None or not isinstance(v.owner.op, CSM):
+        return None
+    parts = v.parts
+    return parts.data, lambda g: csm(v.format, g, parts.indices, parts.indptr, parts.shape)
+
+
+DENSE_PARTS.append(_elements)
 
 
 class SparseShared(SparseVariable):

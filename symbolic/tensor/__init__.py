@@ -76,6 +76,7 @@ from symbolic.ops.diagonal import (
     tril,
     triu,
 )
+from symbolic.ops.editing import delete, insert, put_along_axis, unique
 from symbolic.ops.einsum import einsum
 from symbolic.ops.extents import (
     MakeVector,
@@ -95,7 +96,6 @@ from symbolic.ops.extra import (
     fill_diagonal_offset,
     ravel_multi_index,
     to_one_hot,
-    unique,
     unravel_index,
 )
 from symbolic.ops.functions import (

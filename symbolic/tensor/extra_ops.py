@@ -2,6 +2,7 @@
 from typing import Any
 
 from symbolic.ops.cumulative import cummax, cummin, cumprod, cumsum, diff
+from symbolic.ops.editing import unique
 from symbolic.ops.extra import (
     bartlett,
     bincount,
@@ -9,7 +10,6 @@ from symbolic.ops.extra import (
     fill_diagonal_offset,
     ravel_multi_index,
     to_one_hot,
-    unique,
     unravel_index,
 )
 from symbolic.ops.join import repeat

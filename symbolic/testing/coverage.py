@@ -60,7 +60,8 @@ CALLS = {
     "Indexing": """take(x, i, axis=0) | choose(i, [v, v, v]) | compress(b, x, axis=0) | nonzero(x) | flatnonzero(x) |
         nonzero_values(x) | set_subtensor(x[1:], s) | inc_subtensor(x[i], s) | take_along_axis(x, T.argsort(x), 1) |
         permute_row_elements(x, i) | inverse_permutation(i) | extra_ops.unravel_index(i, (2, 3)) |
-        extra_ops.ravel_multi_index((i, i), (3, 3)) | argwhere(x) | extract(b, v)""",
+        extra_ops.ravel_multi_index((i, i), (3, 3)) | argwhere(x) | put_along_axis(x, T.argsort(x), s, 1) |
+        insert(x, 1, v, 0) | delete(x, 1, 0) | unique(i) | extract(b, v)""",
     "Products": """dot(x, y) | batched_dot(t, t) | tensordot(x, y, 1) | batched_tensordot(t, t, axes=1) | outer(v, v) |
         matmul(t, x) | einsum("ij,jk,k->i", x, y, v) | inner(v, v) | vdot(v, v) | cross(v, x)""",
     "Linear algebra": """nlinalg.matrix_inverse(x) | nlinalg.pinv(x) | nlinalg.det(x) | nlinalg.trace(x) | nlinalg.diag(v) |

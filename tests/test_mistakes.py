@@ -10,6 +10,7 @@ import pytest
 import symbolic
 import symbolic.tensor as T
 from symbolic import errors
+from symbolic.graph import ancestors
 from symbolic.tensor.shared_randomstreams import RandomStreams
 
 F = "float32"
@@ -192,17 +193,44 @@ def test_a_part_of_a_gradient_names_the_line_it_comes_from(mode):
         bad([0.0])
 
 
+S = symbolic.shared(ones(3, F), "S")
+#: what fails when it runs, its arguments, what caused it, and what is alive
+LATE_FAILURES = {
+    "dot": (lambda: T.tanh(T.dot(W, X)), [ones((3, 3), F)], "dot(W, X)", "shape (3, 3)"),
+    "sum of two shapes": (lambda: T.exp(X + S), [ones((2, 2), F)], "add(X, ", "shape (2, 2)"),
+    "index": (lambda: V[5] * 2, [ones(3)], "subtensor", "shape (3,)"),
+    "table": (lambda: T.exp(W)[T.cast(V, "int64")], [[0.0, 9.0]], "subtensor", "value [0, 9]"),
+    "reshape": (lambda: X.reshape((4, 4)) + 1, [ones((3, 3), F)], "reshape", "shape (3, 3)"),
+    "concatenation": (lambda: T.concatenate([X, W * 2]), [ones((2, 7), F)], "join", "shape (2, 7)"),
+    "matrix": (lambda: T.nlinalg.matrix_inverse(X), [ones((2, 3), F)], "matrix_inverse", "shape (2, 3)"),
+    "extent": (lambda: T.alloc(X[0, 0], T.cast(V[0], "int64")), [ones((2, 3), F), [-2.0]], "alloc", "value -2"),
+    "length of a loop": (lambda: symbolic.scan(lambda e, s: s + e, V, T.constant(0.0), n_steps=9)[0], [ones(3)], "scan",
+                         "shape (3,)"),
+    "step of a loop": (lambda: symbolic.scan(lambda e, s: S[T.cast(e, "int64")] + s, V, T.constant(np.float32(0)))[0],
+                       [[0.0, 1.0, 8.0]], "subtensor", "value"),
+    "branch": (lambda: symbolic.ifelse(V[0] > 0, V[:2] + V[:3], V[:2]), [ones(5)], "add(", "shape (5,)"),
+    "gradient": (lambda: T.grad((V * V[::2].sum()).sum(), V, known_grads={V * 2: T.constant(ones(2))}), [ones(3)], "mul(",
+                 "shape (2,)"),
+}
+
+
 @pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
-def test_the_long_form_is_asked_for(mode):
-    f = symbolic.function([X], T.tanh(T.dot(W, X)), mode=mode)
-    with pytest.raises(errors.ShapeError) as short:
-        f(ones((3, 3), F))
-    with symbolic.config.change_flags(exception_verbosity="high"), pytest.raises(errors.ShapeError) as long:
-        f(ones((3, 3), F))
+@pytest.mark.parametrize("name", LATE_FAILURES)
+def test_the_long_form_is_asked_for(name, mode):
+    make, arguments, node, alive = LATE_FAILURES[name]
+    out = make()
+    inputs = [v for v in (X, V) if v in ancestors([out])]
+    f = symbolic.function(inputs, out, mode=mode)
+    with pytest.raises(errors.SymbolicError) as short:
+        f(*arguments)
+    with symbolic.config.change_flags(exception_verbosity="high"), pytest.raises(type(short.value)) as long:
+        f(*arguments)
     text = str(long.value)
+    print(text)
     assert len(str(short.value).splitlines()) <= 5 < len(text.splitlines())
-    for part in ("Apply node that caused the error: dot(W, X)", "The graph above it:", "Values alive: ", "shape (3, 3)",
-                 "strides"):
+    assert text.startswith(str(short.value).splitlines()[0])
+    assert "test_mistakes.py" in text
+    for part in ("Apply node that caused the error: ", node, "The graph above it:", "Values alive: ", alive, "strides"):
         assert part in text
 
 

@@ -212,6 +212,43 @@ def test_truncated_gradients_go_back_only_so_far(mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_truncated_gradients_give_initial_states_that_of_the_state_before(mode):
+    x, start = T.dvector("x"), T.dscalar("start")
+    for k in (1, 2, 4, 10):
+        h, _ = symbolic.scan(lambda e, h: h * h + e, x, start, truncate_gradient=k)
+        got, states = symbolic.function([x, start], [T.grad(h[-1], start), h], mode=mode)([0.1, 0.2, 0.3, 0.4], 0.5)
+        states = [0.5, *states[:-1]]
+        np.testing.assert_allclose(got, np.prod([2 * s for s in states[-k:]]))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_too_few_initial_values(mode):
+    x, start = T.dvector("x"), T.dvector("start")
+    h, _ = symbolic.scan(lambda e, a, b: a + b + e, x, {"initial": start, "taps": [-3, -1]})
+    f = symbolic.function([x, start], [h, *T.grad(h.sum(), [x, start])], mode=mode)
+    np.testing.assert_array_equal(f(np.ones(2), np.ones(3))[2], [2, 1, 2])
+    with pytest.raises(errors.ShapeError, match=r"outputs_info\[0\] reads 3 steps back, but its initial value holds 2, start"
+                                                r"[\s\S]*test_scan.py[\s\S]*hint: missing taps"):
+        f(np.ones(2), np.ones(2))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_failing_step_of_independent_ones_is_named(mode):
+    """Such loops become vector code, but errors still speak of steps, in the line of the loop."""
+    x, k = T.dvector("x"), T.lvector("k")
+    picked, _ = symbolic.scan(lambda i: x[i] * 2, k)
+    f = symbolic.function([x, k], picked, mode=mode)
+    with pytest.raises(IndexError) as info:
+        f(np.ones(3), [0, 1, 2, 7, 1])
+    text = "\n".join([str(info.value), *getattr(info.value, "__notes__", [])])
+    assert "index 7 is out of bounds" in text and "in step 3 of " in text and "lambda i: x[i] * 2" in text
+    long, _ = symbolic.scan(lambda e: e * 2, x, n_steps=10)
+    text = "^scan: a loop of 10 steps needs as many elements; sequence 0 has 3[^^]*long, _ ="
+    with pytest.raises(errors.ShapeError, match=text):
+        symbolic.function([x], long, mode=mode)(np.ones(3))
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_loop_over_structures(mode):
     xs = {"a": T.dmatrix("a"), "b": T.lvector("b")}
 

@@ -1,7 +1,9 @@
 """How ops take a batch that don't say so themselves: by their index lambda, else by a loop."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from symbolic import errors
 from symbolic.batching import FALLBACKS, Batch, batched
@@ -23,16 +25,21 @@ class Batched(Op):
     op : Op
     flags : tuple of bool
         Which inputs have the batch in front.
+    element : str
+        What one of the batch is called in errors.
     """
 
-    __props__ = ("op", "flags")
+    __props__ = ("op", "flags", "element")
 
-    def __init__(self, op: Op, flags: Sequence[bool]) -> None:
-        self.op, self.flags = op, tuple(flags)
+    def __init__(self, op: Op, flags: Sequence[bool], element: str = "element {} of the batch") -> None:
+        self.op, self.flags, self.element = op, tuple(flags), element
 
     @property
-    def name(self) -> str:
-        return f"batched_{self.op.name}"
+    def name(self) -> str:  # errors begin with it: the user's op
+        return self.op.name
+
+    def __str__(self) -> str:
+        return f"batched_{self.op}"
 
     @property
     def stable(self) -> bool:
@@ -76,9 +83,14 @@ class Batched(Op):
         for c in self.op.checks(*self._inner(types)):
             extents = tuple(self._shifted(e, False) for e in c.extents)
             condition, detail = self._shifted(c.condition), tuple(map(self._shifted, c.detail))
+            message = c.message
             if extents or condition is not self._shifted_plain(c.condition):
                 extents = (dim(self._first, 0), *extents)
-            found.append(Check(condition, c.message, extents, detail,
+                if len(detail) < 4:
+                    text, *hint = message.split("\n", 1)
+                    message = "\n".join([f"{text}, in {self.element.format(f'{{{len(detail)}}}')}", *hint])
+                    detail = (*detail, axis(0))
+            found.append(Check(condition, message, extents, detail,
                                tuple((k, a + self.flags[k]) for k, a in c.broadcast), c.error))
         return tuple(found)
 
@@ -119,13 +131,26 @@ class Batched(Op):
         return zeros_of(x) + g if flag and not has else g  # type: ignore[operator]
 
 
+_element: ContextVar[str] = ContextVar("element", default="element {} of the batch")
+
+
+@contextmanager
+def called(element: str) -> Iterator[None]:
+    """Let errors in the block's batches call one of a batch `element`, a format over its number."""
+    token = _element.set(element)
+    try:
+        yield
+    finally:
+        _element.reset(token)
+
+
 def by_meaning(node: Apply, inputs: Sequence[Variable], flags: Sequence[bool]) -> Batch | None:
     """Take a batch by what the op says that it computes."""
     op = node.op
     types = [v.type for v in node.inputs]
     if len(node.outputs) != 1 or not isinstance(op.compute(*types), IndexLambda):
         return None
-    made = Batched(op, flags)
+    made = Batched(op, flags, _element.get())
     try:
         made.infer_shape(*(v.type for v in inputs))
         made.compute(*(v.type for v in inputs))

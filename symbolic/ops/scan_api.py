@@ -1,21 +1,18 @@
 """Loops as users write them: Theano's `scan` with taps, and `loop`, which carries any structure along."""
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from symbolic import errors
 from symbolic.branch import literal
-from symbolic.config import config
 from symbolic.graph import Constant, Variable, as_tensor_variable, clone_replace, constant, describe, toposort
-from symbolic.loop import element
 from symbolic.ops.elementwise import cast_to
-from symbolic.ops.extents import extents
 from symbolic.ops.functions import minimum
 from symbolic.ops.index import getitem
 from symbolic.ops.scan import Scan
+from symbolic.ops.scan_arguments import Output, listed, outputs_of, sequences_of, state_of, takes
 from symbolic.ops.scan_random import advance, drawn
 from symbolic.shared import OrderedUpdates, SharedVariable, now
 from symbolic.source import caller
@@ -206,22 +203,6 @@ def agreed(before: list[Variable], start: list[Variable], after: list[Variable],
 # --------------------------------------------------------------------------------------- Theano's interface
 
 
-@dataclass
-class _Output:
-    """An entry of outputs_info: no state (`depth` 0), or one read `taps` steps back, of which `depth` are kept."""
-
-    taps: tuple[int, ...] = ()
-    initial: Variable | None = None
-    depth: int = 0
-
-    def start(self) -> list[Variable]:
-        """Return the initial values, the oldest first."""
-        assert self.initial is not None
-        if self.depth == 1:
-            return [self.initial]
-        return [getitem(self.initial, j) for j in range(self.depth)]
-
-
 def scan(fn: Callable[..., Any], sequences: Any = None, outputs_info: Any = None, non_sequences: Any = None,
          n_steps: Any = None, truncate_gradient: int = -1, go_backwards: bool = False, mode: Any = None,
          name: str | None = None, profile: bool = False, allow_gc: bool | None = None, strict: bool = False,
@@ -245,7 +226,8 @@ def scan(fn: Callable[..., Any], sequences: Any = None, outputs_info: Any = None
     n_steps : int or Variable, optional
         By default as many as the shortest sequence allows.
     truncate_gradient : int
-        How many of the last steps a gradient goes back; -1 for all.
+        How many of the last steps a gradient goes back; -1 for all. What an initial state then gets is, as in Theano, the
+        gradient of the state before these steps.
     go_backwards : bool
         Read sequences from their ends.
     mode, profile, allow_gc
@@ -294,25 +276,25 @@ def scanned(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_seque
             truncate_gradient: int, go_backwards: bool, name: str | None, strict: bool
             ) -> tuple[list[Variable], list[Variable], dict[SharedVariable, Variable]]:
     """Return all steps of each output, the last of each, and updates; arguments of :func:`scan`."""
-    places, xs, lengths = _sequences(sequences, go_backwards)
-    infos = _outputs_info(outputs_info)
-    others = [as_tensor_variable(v) for v in _listed(non_sequences)]
+    places, xs, lengths = sequences_of(sequences, go_backwards)
+    infos = outputs_of(outputs_info)
+    others = [as_tensor_variable(v) for v in listed(non_sequences)]
     n = number_of_steps(n_steps, lengths, "scan")
-    states = [[_state(info.initial, info.depth, j, k) for j in range(info.depth)] for k, info in enumerate(infos)]
+    states = [[state_of(info.initial, info.depth, j, k) for j in range(info.depth)] for k, info in enumerate(infos)]
     read = [states[k][info.depth + tap] for k, info in enumerate(infos) for tap in info.taps]
     since = now()
-    _takes(fn, places, read, others)
+    takes(fn, places, read, others)
     outputs, updates, condition = _returned(fn(*places, *read, *others))
     inside = drawn([*outputs, *updates.values(), *([] if condition is None else [condition])], since)
     updates = {**inside, **updates}
     if outputs_info is None or not infos:
-        infos, states = [_Output() for _ in outputs], [[] for _ in outputs]
+        infos, states = [Output() for _ in outputs], [[] for _ in outputs]
     if len(outputs) != len(infos):
         raise ValueError(errors.message(
             "scan", f"the step returns {len(outputs)} outputs, but outputs_info has {len(infos)} entries", (), caller(),
             "give one entry for each output, None for those that no step reads"))
     before, start, after, names, given = [], [], [], [], []
-    firsts = [e.get("initial") if isinstance(e, Mapping) else e for e in _listed(outputs_info)]
+    firsts = [e.get("initial") if isinstance(e, Mapping) else e for e in listed(outputs_info)]
     for k, (info, state, y) in enumerate(zip(infos, states, outputs, strict=True)):
         before += state
         given += [firsts[k]] * info.depth if info.depth else []
@@ -345,111 +327,6 @@ def scanned(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_seque
     return traces, lasts, new
 
 
-def _takes(fn: Callable[..., Any], places: Sequence[Variable], read: Sequence[Variable], others: Sequence[Variable]) -> None:
-    """Refuse a step that can't be called with what it will get."""
-    given = [*places, *read, *others]
-    try:
-        signature = inspect.signature(fn)
-    except (TypeError, ValueError):  # a builtin tells nothing
-        return
-    try:
-        signature.bind(*given)
-    except TypeError:
-        raise TypeError(errors.message(
-            "scan", f"the step takes {signature}, but gets {len(given)}: {len(places)} from sequences, {len(read)} from states "
-            f"(outputs_info) and {len(others)} from non_sequences", tuple(describe(v) for v in given), caller(),
-            "the order is: each sequence for each of its taps, each state for each of its taps, then non_sequences")) from None
-
-
-def _listed(given: Any) -> list[Any]:
-    return [] if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
-
-
-def _sequences(given: Any, backwards: bool) -> tuple[list[Variable], list[Variable], list[Variable]]:
-    """Return placeholders, what they go along, and how many steps each sequence allows."""
-    places, xs, lengths = [], [], []
-    for k, entry in enumerate(_listed(given)):
-        info = dict(entry) if isinstance(entry, Mapping) else {"input": entry}
-        taps = [int(t) for t in _listed(info.pop("taps", None))] or [0]
-        if info.keys() != {"input"}:
-            raise ValueError(errors.message("scan", f"sequence {k} must have an input and may have taps, got "
-                                            f"{sorted(info)}", (), caller()))
-        x = as_tensor_variable(info["input"])
-        if not x.ndim:
-            raise errors.RankError(errors.message("scan", f"sequence {k} is a scalar: there is nothing to go along",
-                                                  (describe(x),), caller(), "pass it in non_sequences"))
-        low, high = min(0, *taps), max(0, *taps)
-        length = extents(x)[0]
-        lengths.append(length if high == low else length - (high - low))  # type: ignore[operator]
-        for tap in taps:
-            part = x
-            if tap > low:
-                part = getitem(part, slice(tap - low, None))
-            if tap < high:
-                part = getitem(part, slice(None, tap - high))
-            xs.append(getitem(part, slice(None, None, -1)) if backwards else part)
-            suffix = "t" if not tap else f"t{tap:+d}"
-            places.append(Variable(element(x.type), name=f"{x.name}[{suffix}]" if x.name else None, loc=x.loc))
-            _give_test_value(places[-1], xs[-1], 0)
-    return places, xs, lengths
-
-
-def _outputs_info(given: Any) -> list[_Output]:
-    found = []
-    for k, entry in enumerate(_listed(given)):
-        if entry is None:
-            found.append(_Output())
-            continue
-        info = dict(entry) if isinstance(entry, Mapping) else {"initial": entry}
-        taps = tuple(int(t) for t in _listed(info.pop("taps", None)))
-        initial = info.pop("initial", None)
-        if info:
-            raise ValueError(errors.message("scan", f"outputs_info[{k}] may have initial and taps, got {sorted(info)}", (),
-                                            caller()))
-        if initial is None:
-            if taps:
-                raise ValueError(errors.message("scan", f"outputs_info[{k}] has taps {list(taps)} but no initial value", (),
-                                                caller(), "pass initial=..., or no taps"))
-            found.append(_Output())
-            continue
-        taps = taps or (-1,)
-        if max(taps) >= 0:
-            raise ValueError(errors.message("scan", f"outputs_info[{k}]: taps are negative, got {list(taps)}", (), caller(),
-                                            "an output can be read only once it is computed"))
-        state, depth = as_tensor_variable(initial), -min(taps)
-        if depth > 1 and not state.ndim:
-            raise errors.RankError(errors.message(
-                "scan", f"outputs_info[{k}] reads {depth} steps back, so its initial value needs {depth} values along a "
-                "first axis", (describe(state),), caller()))
-        if depth > 1 and state.type.shape[0] is not None and state.type.shape[0] < depth:
-            raise errors.ShapeError(errors.message(
-                "scan", f"outputs_info[{k}] reads {depth} steps back, but its initial value holds {state.type.shape[0]}",
-                (describe(state),), caller(), "missing taps: give as many initial values as steps back"))
-        found.append(_Output(taps, state, depth))
-    return found
-
-
-def _state(initial: Variable | None, depth: int, j: int, k: int) -> Variable:
-    assert initial is not None
-    type = initial.type if depth == 1 else element(initial.type)
-    place = Variable(type, name=f"{initial.name or f'output {k}'}[t-{depth - j}]", loc=initial.loc)
-    _give_test_value(place, initial, None if depth == 1 else j)
-    return place
-
-
-def _give_test_value(place: Variable, outer: Variable, index: int | None) -> None:
-    """Let a step be tried, as it is built, on what its first iteration will get."""
-    if config.compute_test_value == "off":
-        return
-    whole = getattr(outer, "data", None)
-    if isinstance(outer, SharedVariable):
-        whole = outer.get_value(borrow=True)
-    elif outer._tag is not None and hasattr(outer._tag, "test_value"):
-        whole = outer._tag.test_value
-    if whole is not None and (index is None or len(whole) > index):
-        place.tag.test_value = whole if index is None else whole[index]
-
-
 def _is_updates(x: Any) -> bool:
     if isinstance(x, Mapping):
         return True
@@ -476,5 +353,5 @@ def _returned(result: Any) -> tuple[list[Variable], dict[SharedVariable, Variabl
                                                             (), caller()))
                 updates[shared] = as_tensor_variable(new)
         elif part is not None:
-            outputs += [as_tensor_variable(v) for v in _listed(part)]
+            outputs += [as_tensor_variable(v) for v in listed(part)]
     return outputs, updates, condition

@@ -46,7 +46,7 @@ class FirstSteps(_Part):
     """
 
     __props__ = ("sequence",)
-    name = "first_steps"
+    name = "scan"
 
     def __init__(self, sequence: int) -> None:
         self.sequence = sequence

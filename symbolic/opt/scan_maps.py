@@ -9,6 +9,7 @@ from symbolic.batching import batched
 from symbolic.errors import SymbolicError
 from symbolic.fgraph import FunctionGraph
 from symbolic.graph import Apply, Constant, Op, Variable, ancestors
+from symbolic.ops.batched import called
 from symbolic.ops.create import Alloc
 from symbolic.ops.elementwise import Elementwise
 from symbolic.ops.extents import extents
@@ -43,8 +44,9 @@ class _Map(Step):
             return None
         whole = [x if is_length_of(self.n, x) else FirstSteps(k)(x, self.n) for k, x in enumerate(self.sequences)]
         try:
-            pairs = batched(wanted, dict(zip(self.elements, whole, strict=True)),
-                            dict(zip(self.fixed, self.constants, strict=True)))
+            with called("step {} of the loop" if not self.op.reverse else "element {} of what the loop goes along"):
+                pairs = batched(wanted, dict(zip(self.elements, whole, strict=True)),
+                                dict(zip(self.fixed, self.constants, strict=True)))
         except SymbolicError:
             return None  # something about it differs from step to step: its shape
         if any(isinstance(v.owner.op, Scan) for v in ancestors([v for v, _ in pairs], stop=[*whole, *self.constants])

@@ -7,6 +7,7 @@ from symbolic.fgraph import FunctionGraph, capture
 from symbolic.graph import Apply, Constant, Variable, toposort
 from symbolic.ops.scan import Scan
 from symbolic.opt.rebuild import Rebuilt
+from symbolic.source import standing_for
 
 
 def loops_replaced(graph: FunctionGraph, results: Callable[[Apply, Scan], Sequence[Variable] | None], until: bool = True
@@ -18,7 +19,8 @@ def loops_replaced(graph: FunctionGraph, results: Callable[[Apply, Scan], Sequen
     table: dict[Variable, Variable] = {}
     for node in graph.nodes:
         if isinstance(node.op, Scan) and (until or not node.op.until):
-            made = results(node, node.op)
+            with standing_for(node.loc):
+                made = results(node, node.op)
             if made is not None:
                 table.update(zip(node.outputs, made, strict=True))
     return capture(graph.inputs, Rebuilt(table)(graph.outputs)) if table else graph

@@ -145,6 +145,8 @@ class Extents:
                 return
             without = self._without_assumptions(node)
             condition = without.resolve(check.condition, node.inputs)
+            if condition.op == "const" and condition.arg:
+                return  # whatever the extents are
             if without.measured or condition.op == "const":
                 raise check.error(errors.message(node.op.name, check.message.format(*detail), (), node.loc))
             # only what was assumed before contradicts: extents may still broadcast, and a variant is compiled then

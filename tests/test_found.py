@@ -77,3 +77,16 @@ def test_integers_have_one_zero(mode, dtype):
     for g, w in zip(got, [*want, 0.0 - np.arange(-2.0, 3), 0 - values], strict=True):
         np.testing.assert_array_equal(g, w)
         np.testing.assert_array_equal(np.signbit(g) & ~np.isnan(g), np.signbit(w) & ~np.isnan(w))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_check_that_only_a_wrong_assumption_breaks(mode):
+    """The last element broadcasts to two, so its extent is first taken for 2; a part of a gradient then seems not to fit."""
+    x = T.fvector("x")
+    last = x[:-2:-1]
+    f = symbolic.function([x], [T.gt(T.alloc(x[0], 2), last), T.grad(T.clip(x, x, last).sum(), x), x[-2]], mode=mode)
+    for a in ([1, 1, 1], [3, 1, 2], [1, 5]):
+        greater, g, second = f(np.array(a, "float32"))
+        np.testing.assert_array_equal(greater, [a[0] > a[-1]] * 2)
+        np.testing.assert_allclose(g.sum(), len(a))
+        assert second == a[-2]

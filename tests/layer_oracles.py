@@ -82,29 +82,31 @@ def sigmoid(x):
 
 
 def value(p):
-    return p.get_value()
+    """Return what a parameter holds: a shared variable, or an expression of some."""
+    return p.get_value() if hasattr(p, "get_value") else p.eval()
 
 
 def plain(layer, x, h, c, f=lambda v: np.maximum(v, 0)):
     return f(x @ value(layer.W_in_to_hid) + h @ value(layer.W_hid_to_hid) + (0 if layer.b is None else value(layer.b))), c
 
 
-def lstm(layer, x, h, c, f=np.tanh):
-    pre = {k: x @ value(getattr(layer, f"W_in_to_{k}")) + h @ value(getattr(layer, f"W_hid_to_{k}")) + value(getattr(layer,
-        f"b_{k}"))
-           for k in ("ingate", "forgetgate", "cell", "outgate")}
-    peep = {k: value(getattr(layer, f"W_cell_to_{k}")) if layer.peepholes else 0 for k in ("ingate", "forgetgate", "outgate")}
-    kept, taken = sigmoid(pre["forgetgate"] + c * peep["forgetgate"]) * c, sigmoid(pre["ingate"] + c * peep["ingate"])
-    new = kept + taken * np.tanh(pre["cell"])
-    return sigmoid(pre["outgate"] + new * peep["outgate"]) * f(new), new
+def lstm(layer, x, h, c, f=np.tanh, gates=(sigmoid, sigmoid, np.tanh, sigmoid)):
+    names = ("ingate", "forgetgate", "cell", "outgate")
+    pre = {k: x @ value(getattr(layer, f"W_in_to_{k}")) + h @ value(getattr(layer, f"W_hid_to_{k}"))
+           + value(getattr(layer, f"b_{k}")) for k in names}
+    peep = {k: value(getattr(layer, f"W_cell_to_{k}")) if layer.peepholes and k != "cell" else 0 for k in names}
+    on = dict(zip(names, gates, strict=True))
+    kept = on["forgetgate"](pre["forgetgate"] + c * peep["forgetgate"]) * c
+    new = kept + on["ingate"](pre["ingate"] + c * peep["ingate"]) * on["cell"](pre["cell"])
+    return on["outgate"](pre["outgate"] + new * peep["outgate"]) * f(new), new
 
 
-def gru(layer, x, h, c, f=None):
+def gru(layer, x, h, c, f=None, gates=(sigmoid, sigmoid, np.tanh)):
     def pre(k, r=1):
         return (x @ value(getattr(layer, f"W_in_to_{k}")) + r * (h @ value(getattr(layer, f"W_hid_to_{k}")))
                 + value(getattr(layer, f"b_{k}")))
-    u = sigmoid(pre("updategate"))
-    return (1 - u) * h + u * np.tanh(pre("hidden_update", sigmoid(pre("resetgate")))), c
+    u = gates[1](pre("updategate"))
+    return (1 - u) * h + u * gates[2](pre("hidden_update", gates[0](pre("resetgate")))), c
 
 
 def walked(step, layer, a, h=0.0, c=0.0, mask=None, backwards=False, **kwargs):

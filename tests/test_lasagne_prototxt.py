@@ -132,7 +132,8 @@ def test_gradients_of_poolings_and_of_dilated_convolutions(built):
     net = built(INPUT + """
         layer { name: "m" type: "Pooling" bottom: "x" top: "m" pooling_param { kernel_size: 3 stride: 2 pad: 1 } }
         layer { name: "a" type: "Pooling" bottom: "x" top: "a" pooling_param { pool: AVE kernel_size: 3 stride: 2 } }
-        layer { name: "d" type: "Convolution" bottom: "x" top: "d" convolution_param { num_output: 2 kernel_size: 2 dilation: 2 } }
+        layer { name: "d" type: "Convolution" bottom: "x" top: "d"
+            convolution_param { num_output: 2 kernel_size: 2 dilation: 2 } }
         """)
     apart = np.random.default_rng(0).permutation(240).reshape(2, 4, 6, 5) / 10
     gradients([net["m"], net["a"], net["d"]], {net["x"].input_var: apart})

@@ -164,7 +164,7 @@ class BaseAbstractConv(Op):
         if self.unshared or dtype not in FLOATS or types[1].dtype != dtype:
             return None
         geometry = (("n", self.convdim), ("dtype", dtype), ("border", self.border_mode), ("stride", self.subsample),
-                    ("dilation", self.filter_dilation), ("flip", self.filter_flip))
+                    ("dilation", self.filter_dilation), ("flip", self.filter_flip), ("winograd", 2))
         if kind == "filters":  # how many groups there are is seen from the operands
             return Template("conv", (("kind", kind), *geometry))
         name = "conv" if kind == "channels" else "conv_weights"

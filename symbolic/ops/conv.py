@@ -14,6 +14,7 @@ import numpy as np
 
 from symbolic import errors
 from symbolic.batching import Batch
+from symbolic.config import config
 from symbolic.graph import Apply, Constant, Op, Variable, as_tensor_variable
 from symbolic.ops.conv_batches import known_extent, merged, one, sizes, split, taken_out
 from symbolic.ops.conv_geometry import Windows, axes, border_of, reduce_axes, window_integers
@@ -47,9 +48,15 @@ class BaseAbstractConv(Op):
         Whether each position has filters of its own, on axes behind the number of the filter.
     known : tuple, optional
         For gradients: what is known of the extents of the result along its last axes, which scalar inputs tell.
+
+    Attributes
+    ----------
+    winograd : int
+        ``config.conv_winograd`` when the op was made.
     """
 
-    __props__ = ("convdim", "border_mode", "subsample", "filter_flip", "filter_dilation", "num_groups", "unshared", "known")
+    __props__ = ("convdim", "border_mode", "subsample", "filter_flip", "filter_dilation", "num_groups", "unshared", "known",
+                 "winograd")
     #: Number of inputs before the scalars that tell extents.
     operands = 2
 
@@ -66,6 +73,7 @@ class BaseAbstractConv(Op):
         self.num_groups = window_integers(num_groups, 1, "num_groups", self.name)[0]
         self.unshared = bool(unshared)
         self.known = tuple(known)
+        self.winograd = config.conv_winograd
 
     @property
     def name(self) -> str:
@@ -76,6 +84,7 @@ class BaseAbstractConv(Op):
         op: Any = object.__new__(FAMILY.get((kind, self.convdim), kind))
         BaseAbstractConv.__init__(op, self.convdim, None, None, self.border_mode, self.subsample, self.filter_flip,
                                   self.filter_dilation, self.num_groups if groups is None else groups, self.unshared, known)
+        op.winograd = self.winograd
         return op
 
     def windows_of(self, image: Sequence[Expr], filter: Sequence[Expr]) -> Windows:
@@ -164,11 +173,14 @@ class BaseAbstractConv(Op):
         if self.unshared or dtype not in FLOATS or types[1].dtype != dtype:
             return None
         geometry = (("n", self.convdim), ("dtype", dtype), ("border", self.border_mode), ("stride", self.subsample),
-                    ("dilation", self.filter_dilation), ("flip", self.filter_flip), ("winograd", 2))
+                    ("dilation", self.filter_dilation), ("flip", self.filter_flip))
+        tiles = ("winograd", self.winograd if dtype == "float32" else 0)
         if kind == "filters":  # how many groups there are is seen from the operands
-            return Template("conv", (("kind", kind), *geometry))
-        name = "conv" if kind == "channels" else "conv_weights"
-        return Template(name, (("kind", kind), *geometry, ("groups", self.num_groups)))
+            return Template("conv", (("kind", kind), *geometry, tiles))
+        groups = ("groups", self.num_groups)
+        if kind == "channels":
+            return Template("conv", (("kind", kind), *geometry, groups, tiles))
+        return Template("conv_weights", (*geometry, groups))
 
     def _product(self, x: Expr, y: Expr, dtype: str) -> Expr:
         work = "float32" if dtype == "float16" else dtype  # float16 is for storage

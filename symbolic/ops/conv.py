@@ -167,20 +167,22 @@ class BaseAbstractConv(Op):
         known = self.known or [int(e.data) if isinstance(e, Constant) else None for e in entries]
         return Op.make_node(self.like(type(self), known=known), a, b, *entries)
 
-    def _template(self, kind: str, types: Sequence[TensorType]) -> Template | None:
-        """Return the C of an op for floats of one dtype."""
+    def _template(self, kind: str, types: Sequence[TensorType], made: int | None, size: Sequence[int | None]) -> Template | None:
+        """Return the C of an op for floats of one dtype, of which `made` results and a filter's `size` may be known."""
         dtype = types[0].dtype
         if self.unshared or dtype not in FLOATS or types[1].dtype != dtype:
             return None
-        geometry = (("n", self.convdim), ("dtype", dtype), ("border", self.border_mode), ("stride", self.subsample),
-                    ("dilation", self.filter_dilation), ("flip", self.filter_flip))
-        tiles = ("winograd", self.winograd if dtype == "float32" else 0)
+        own = None if made is None else made // self.num_groups if kind != "channels" else made
+        # whether results of a group fill vectors, on every machine: then there is no code for the other case
+        fills = "maybe" if own is None or 1 < own < 20 else "yes" if own > 1 else "no"
+        tiles = self.winograd if dtype == "float32" and all(n in (3, None) for n in size) else 0
+        fields = (("kind", kind), ("n", self.convdim), ("dtype", dtype), ("border", self.border_mode), ("stride", self.subsample),
+                  ("dilation", self.filter_dilation), ("flip", self.filter_flip), ("fills", fills))
         if kind == "filters":  # how many groups there are is seen from the operands
-            return Template("conv", (("kind", kind), *geometry, tiles))
-        groups = ("groups", self.num_groups)
+            return Template("conv", (*fields, ("winograd", tiles)))
         if kind == "channels":
-            return Template("conv", (("kind", kind), *geometry, groups, tiles))
-        return Template("conv_weights", (*geometry, groups))
+            return Template("conv", (*fields, ("groups", self.num_groups), ("winograd", tiles)))
+        return Template("conv_weights", (*fields, ("groups", self.num_groups)))
 
     def _product(self, x: Expr, y: Expr, dtype: str) -> Expr:
         work = "float32" if dtype == "float16" else dtype  # float16 is for storage
@@ -244,7 +246,7 @@ class AbstractConv(BaseAbstractConv):
         return IndexLambda(body, (channels, *windows.filter))
 
     def template(self, *types: TensorType) -> Template | None:
-        return self._template("filters", types)
+        return self._template("filters", types, types[1].shape[0], types[1].shape[2:])
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         x, w = working(arrays[:2])
@@ -320,7 +322,7 @@ class AbstractConv_gradInputs(BaseAbstractConv):
         return IndexLambda(_zero_unless(steps, term), (filters, *windows.filter))
 
     def template(self, *types: TensorType) -> Template | None:
-        return self._template("channels", types)
+        return self._template("channels", types, types[0].shape[1], types[0].shape[2:])
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         w, y = working(arrays[:2])
@@ -400,7 +402,7 @@ class AbstractConv_gradWeights(BaseAbstractConv):
         return IndexLambda(body, (extent_of(0, x, 0), *reduced))
 
     def template(self, *types: TensorType) -> Template | None:
-        return self._template("weights", types)
+        return self._template("weights", types, types[1].shape[1], self.known)
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         x, y = working(arrays[:2])

@@ -196,6 +196,9 @@ class Config:
     openmp_threshold: int = setting(200_000, COUNT, "Smallest amount of work, in elements, that is worth threads.")
     vector_libm: bool = setting(True, BOOLEAN,
         "Whether exp, log, sin, ... may use the vector versions of the C library (up to 4 ulp).")
+    conv_winograd: int = setting(2, choice(0, 2, 4),
+        "Side of the tiles in which float32 is convolved with 3 by 3 filters (Winograd): 2 is as exact as 0, which is without "
+        "tiles, unless neighbours differ by orders of magnitude; 4 saves more products and loses a digit.")
     optimizer_including: str = setting("", TEXT, "Names or tags of rewrite rules, joined by ':', that every mode has as well.")
     optimizer_excluding: str = setting("", TEXT, "Names or tags of rewrite rules, joined by ':', that no mode has.")
     optimizer_requiring: str = setting("", TEXT, "Tags of rewrite rules, joined by ':', that every rule must have.")

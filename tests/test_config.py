@@ -38,6 +38,7 @@ FROM_ENVIRONMENT = {
     "openmp": ("off", False),
     "openmp_threshold": ("1000", 1000),
     "vector_libm": ("0", False),
+    "conv_winograd": ("4", 4),
     "dump": ("/tmp/dump", "/tmp/dump"),
 }
 WRONG = {"device_outputs": "perhaps", "deterministic": "very",
@@ -46,7 +47,7 @@ WRONG = {"device_outputs": "perhaps", "deterministic": "very",
     "compute_test_value": "yes", "print_test_value": "perhaps", "nan_guard_action": "stop",
     "cache_dir": "", "cache_max_size": "many", "cc": 3, "cflags": ["-g"],
     "optimizer_including": 1, "optimizer_excluding": 1, "optimizer_requiring": 1, "threads": -1, "tiered": 3,
-    "openmp": "perhaps", "openmp_threshold": 1.5, "vector_libm": "?", "dump": 7,
+    "openmp": "perhaps", "openmp_threshold": 1.5, "vector_libm": "?", "conv_winograd": 3, "dump": 7,
 }
 
 

@@ -76,3 +76,16 @@ def test_nothing_is_held_against_complex_infinities():
     want = np.angle(a * a)
     assert fuzz.difference(want + [1, 0], want, runs) is None
     assert fuzz.difference(want + [0, 1], want, runs) is not None
+
+
+def test_nothing_is_held_against_zeros_that_a_blas_leaves_out():
+    """NumPy's product of a column with zero is 0, whatever the column holds; other kernels say that infinity times 0 is nan."""
+    x, y = T.fmatrix("x"), T.fvector("y")
+    a = np.array([[np.inf], [1.0]], "float32")
+    for given, wrong in (([0.0], [np.nan, 1.0]), ([2.0], [np.nan, 2.0])):
+        values = {x: a, y: np.array(given, "float32")}
+        runs = [fuzz.disturbed([T.dot(x, y)], values, k)[0] for k in range(fuzz.RUNS)]
+        with np.errstate(all="ignore"):
+            want = np.dot(a, values[y])
+        assert fuzz.difference(np.float32([np.nan if given == [0.0] else np.inf, want[1]]), want, runs) is None
+        assert fuzz.difference(np.float32(wrong), want, runs) is not None

@@ -42,10 +42,25 @@ def _template(name: str) -> Any:
 
 
 def render_template(template: Template, function: str) -> str:
-    """Return the C function of an op's template."""
+    """Return the C function of an op's template; one that is named KERNEL is for a cache, and stands alone."""
     made = _environment().from_string(template.text) if template.text else _template(f"ops/{template.name}.c.j2")
-    text = made.render(function=function, **dict(template.fields))
-    return text.rstrip("\n")
+    text = made.render(function=function, **dict(template.fields)).rstrip("\n")
+    if function != "KERNEL":
+        return text
+    text = re.sub(r"(?m)^static int KERNEL\(", "int KERNEL(", text)
+    if not re.search(r"\bshare\(", text):
+        return text
+    return _SHARE.format(threshold=config.openmp_threshold) + re.sub(r"\bshare\(", "KERNEL_share(", text)
+
+
+_SHARE = """/* Tell the host of the work ahead; return the number of threads that it is worth. */
+static int KERNEL_share(symbolic_runtime *rt, double work)
+{{
+    rt->begin(rt, work);
+    return work > {threshold} ? rt->threads : 1;
+}}
+
+"""
 
 
 @cache
@@ -87,7 +102,7 @@ class Program:
         """Return which functions of loops another unit may hold, with all that a compiler has to read for them; longest first.
 
         What a function calls stays with it, and so do functions that call the same kernels: each unit would compile those.
-        Templates of ops aren't moved: what they are made of has no name of its own.
+        Templates from outside of this package aren't moved: what they are made of may have no name of its own.
         """
         if not all(_LOOP.search(text) for text in self.loops):
             return []
@@ -178,4 +193,4 @@ def write(lowering: Lowering, fusion: Fusion, guards: Sequence[Guard], title: st
 
 def _prototype(text: str) -> str:
     """Return the declarations of the functions that a kernel's text offers: those named KERNEL that aren't static."""
-    return " ".join(f"{head};" for head in re.findall(r"(?m)^void KERNEL\w*\([^{]*?\)(?=\n\{)", text))
+    return " ".join(f"{head};" for head in re.findall(r"(?m)^(?:void|int) KERNEL\w*\([^{]*?\)(?=\n\{)", text))

@@ -58,13 +58,13 @@ class Unit:
     inner : dict
         The same for kernels of loops, which are compiled where they are called.
     loops : list of str
-        Functions of loops, arms and templates, each before it is called.
+        Functions of loops, arms and templates from outside, each before it is called.
     write_template : callable
         Renders a template under the name of a function.
     write_product : callable
         Returns the kernels for products with a packed matrix, of elements of a C type.
     templates : dict
-        Of a template's name and fields: the name of its function.
+        Of a template's name and fields: its text, or the name of its function if it is from outside.
     python : list of Apply
         What Python computes, by the number of its call.
     written : dict
@@ -502,16 +502,23 @@ class Writer:
         """Call the function of a template; what it takes of scratch memory is given back."""
         assert d.template is not None
         used, t = self._results(d), d.template
+        note = comment(self.defs[d.outputs[min(used)]])
         key = (t.name, t.fields, t.text)
-        if key not in self.unit.templates:
-            self.unit.templates[key] = f"{t.name}_{len(self.unit.templates) + 1}"
-            self.unit.loops.append(self.unit.write_template(t, self.unit.templates[key]))
+        if not t.text:  # a kernel like others
+            if key not in self.unit.templates:
+                self.unit.templates[key] = self.unit.write_template(t, "KERNEL")
+            function = Writer._kernel(self, self.unit.templates[key], [note])
+        elif key not in self.unit.templates:
+            function = self.unit.templates[key] = f"{t.name}_{len(self.unit.templates) + 1}"
+            self.unit.loops.append(self.unit.write_template(t, function))
+        else:
+            function = self.unit.templates[key]
         lines, operands = self._operands(d, "template_in", 0)
-        self.lines += [f"{{ /* {comment(self.defs[d.outputs[min(used)]])} */", *lines]
+        self.lines += [f"{{ /* {note} */", *lines]
         out = [f"p{k}" if n in used else "0" for n, k in enumerate(d.outputs)]
         self.lines += broken("    void *const template_out[] = {", out, "};")
         self.lines += ["    const symbolic_mark before = rt->mark(rt);",
-                       f"    const int status = {self.unit.templates[key]}(rt, {operands}, template_out);",
+                       f"    const int status = {function}(rt, {operands}, template_out);",
                        "    rt->release(rt, before);", "    if (status)"]
         self.lines += [f"        return status < 0 ? -1 : {self._code()} + status;", "}"]
         self.unit.failures += [Failure(text, error, d.node, 4) for error, text in t.failures]

@@ -14,6 +14,7 @@ import numpy as np
 
 from symbolic import errors
 from symbolic.batching import Batch
+from symbolic.config import config
 from symbolic.graph import Apply, Constant, Op, Variable, as_tensor_variable
 from symbolic.ops.conv_batches import known_extent, merged, one, sizes, split, taken_out
 from symbolic.ops.conv_geometry import Windows, axes, border_of, reduce_axes, window_integers
@@ -47,9 +48,15 @@ class BaseAbstractConv(Op):
         Whether each position has filters of its own, on axes behind the number of the filter.
     known : tuple, optional
         For gradients: what is known of the extents of the result along its last axes, which scalar inputs tell.
+
+    Attributes
+    ----------
+    winograd : int
+        ``config.conv_winograd`` when the op was made.
     """
 
-    __props__ = ("convdim", "border_mode", "subsample", "filter_flip", "filter_dilation", "num_groups", "unshared", "known")
+    __props__ = ("convdim", "border_mode", "subsample", "filter_flip", "filter_dilation", "num_groups", "unshared", "known",
+                 "winograd")
     #: Number of inputs before the scalars that tell extents.
     operands = 2
 
@@ -66,6 +73,7 @@ class BaseAbstractConv(Op):
         self.num_groups = window_integers(num_groups, 1, "num_groups", self.name)[0]
         self.unshared = bool(unshared)
         self.known = tuple(known)
+        self.winograd = config.conv_winograd
 
     @property
     def name(self) -> str:
@@ -76,6 +84,7 @@ class BaseAbstractConv(Op):
         op: Any = object.__new__(FAMILY.get((kind, self.convdim), kind))
         BaseAbstractConv.__init__(op, self.convdim, None, None, self.border_mode, self.subsample, self.filter_flip,
                                   self.filter_dilation, self.num_groups if groups is None else groups, self.unshared, known)
+        op.winograd = self.winograd
         return op
 
     def windows_of(self, image: Sequence[Expr], filter: Sequence[Expr]) -> Windows:
@@ -158,17 +167,22 @@ class BaseAbstractConv(Op):
         known = self.known or [int(e.data) if isinstance(e, Constant) else None for e in entries]
         return Op.make_node(self.like(type(self), known=known), a, b, *entries)
 
-    def _template(self, kind: str, types: Sequence[TensorType]) -> Template | None:
-        """Return the C of an op for floats of one dtype."""
+    def _template(self, kind: str, types: Sequence[TensorType], made: int | None, size: Sequence[int | None]) -> Template | None:
+        """Return the C of an op for floats of one dtype, of which `made` results and a filter's `size` may be known."""
         dtype = types[0].dtype
         if self.unshared or dtype not in FLOATS or types[1].dtype != dtype:
             return None
-        geometry = (("n", self.convdim), ("dtype", dtype), ("border", self.border_mode), ("stride", self.subsample),
-                    ("dilation", self.filter_dilation), ("flip", self.filter_flip))
+        own = None if made is None else made // self.num_groups if kind != "channels" else made
+        # whether results of a group fill vectors, on every machine: then there is no code for the other case
+        fills = "maybe" if own is None or 1 < own < 20 else "yes" if own > 1 else "no"
+        tiles = self.winograd if dtype == "float32" and all(n in (3, None) for n in size) else 0
+        fields = (("kind", kind), ("n", self.convdim), ("dtype", dtype), ("border", self.border_mode), ("stride", self.subsample),
+                  ("dilation", self.filter_dilation), ("flip", self.filter_flip), ("fills", fills))
         if kind == "filters":  # how many groups there are is seen from the operands
-            return Template("conv", (("kind", kind), *geometry))
-        name = "conv" if kind == "channels" else "conv_weights"
-        return Template(name, (("kind", kind), *geometry, ("groups", self.num_groups)))
+            return Template("conv", (*fields, ("winograd", tiles)))
+        if kind == "channels":
+            return Template("conv", (*fields, ("groups", self.num_groups), ("winograd", tiles)))
+        return Template("conv_weights", (*fields, ("groups", self.num_groups)))
 
     def _product(self, x: Expr, y: Expr, dtype: str) -> Expr:
         work = "float32" if dtype == "float16" else dtype  # float16 is for storage
@@ -232,7 +246,7 @@ class AbstractConv(BaseAbstractConv):
         return IndexLambda(body, (channels, *windows.filter))
 
     def template(self, *types: TensorType) -> Template | None:
-        return self._template("filters", types)
+        return self._template("filters", types, types[1].shape[0], types[1].shape[2:])
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         x, w = working(arrays[:2])
@@ -308,7 +322,7 @@ class AbstractConv_gradInputs(BaseAbstractConv):
         return IndexLambda(_zero_unless(steps, term), (filters, *windows.filter))
 
     def template(self, *types: TensorType) -> Template | None:
-        return self._template("channels", types)
+        return self._template("channels", types, types[0].shape[1], types[0].shape[2:])
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         w, y = working(arrays[:2])
@@ -388,7 +402,7 @@ class AbstractConv_gradWeights(BaseAbstractConv):
         return IndexLambda(body, (extent_of(0, x, 0), *reduced))
 
     def template(self, *types: TensorType) -> Template | None:
-        return self._template("weights", types)
+        return self._template("weights", types, types[1].shape[1], self.known)
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         x, y = working(arrays[:2])

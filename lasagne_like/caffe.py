@@ -114,6 +114,8 @@ def _named(kind: str, blobs: Sequence[np.ndarray], eps: float) -> Iterator[tuple
     if kind == "BatchNorm" and len(blobs) == 3:  # running sums, and what to divide them by
         factor = float(blobs[2].reshape(-1)[0])
         mean, var = (b.reshape(-1) * blobs[0].dtype.type(1 / factor if factor else 0) for b in blobs[:2])
+        if (var + eps <= 0).any():
+            raise ValueError("a BatchNorm's variance isn't positive")
         yield "mean", mean
         yield "inv_std", (1 / np.sqrt(var + eps)).astype(var.dtype)
         return

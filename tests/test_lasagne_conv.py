@@ -136,6 +136,11 @@ def test_transposed_convolutions():
     gradients([cases[0][0], three], cases[0][1] | vy)
     with pytest.raises(ValueError, match="leaves nothing"):
         L.TransposedConv2DLayer((None, 2, 1, 1), 2, 3, crop="full")
+    with pytest.raises(ValueError, match="crop must be an int, a tuple of int"):
+        L.TransposedConv2DLayer((None, 2, 5, 5), 2, 3, crop=((0, 1), (0, 1)))
+    for pad, error in [(((0, 1),), ValueError), (((0, 1, 2), 1), ValueError), (((0, 1.5), 1), TypeError)]:
+        with pytest.raises(error, match="expected a single value or an iterable of"):
+            L.Conv2DLayer((None, 2, 5, 5), 2, 3, pad=pad)
 
 
 def test_dilated_convolutions():

@@ -262,6 +262,9 @@ class _TransposedConvLayer(BaseConvLayer):
         self.output_size: Any = output_size
         if output_size is not None and not isinstance(output_size, symbolic.Variable):
             self.output_size = utils.as_tuple(output_size, n)
+        if isinstance(crop, (tuple, list)) and not all(isinstance(c, int) for c in crop):
+            raise ValueError(f"{type(self).__name__}: crop must be an int, a tuple of int, 'full', 'same' or 'valid', "
+                             f"got {crop!r}")
         super().__init__(incoming, num_filters, filter_size, stride, crop, untie_biases, W, b, nonlinearity, flip_filters, 1, n,
                          name)
         self.crop = self.pad

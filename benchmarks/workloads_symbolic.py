@@ -1,4 +1,4 @@
-"""Everyday work by this project; extents aren't known beforehand, but for the 8 by 8 matrices."""
+"""Everyday work by this project; extents aren't known beforehand, but for the 8 by 8 matrices and the filters."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -87,7 +87,7 @@ def lenet(a: Arrays) -> Ready:
     x, y = variables(a, ("x", "y"))
     weights, h = [symbolic.shared(w) for w in in_order(a)], x
     for k in range(2):
-        z = T.nnet.conv2d(h, weights[2 * k], filter_flip=False) + weights[2 * k + 1].dimshuffle("x", 0, "x", "x")
+        z = T.nnet.conv2d(h, weights[2 * k], filter_shape=a[f"w{k}"].shape, filter_flip=False) + weights[2 * k + 1].dimshuffle("x", 0, "x", "x")
         h = T.nnet.relu(T.signal.pool.pool_2d(z, (2, 2), ignore_border=True))
     h = T.nnet.relu(T.dot(h.flatten(2), weights[4]) + weights[5])
     loss = T.nnet.categorical_crossentropy(T.nnet.softmax(T.dot(h, weights[6]) + weights[7]), y).mean()

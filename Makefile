@@ -30,6 +30,7 @@ examples: $(VENV)/.stamp-demo
 	$(BIN)/python examples/char_rnn.py --epochs 1
 	$(BIN)/python examples/char_lstm.py --epochs 5
 	$(BIN)/python examples/digits_resnet.py
+	$(BIN)/python examples/efficientnet_lite0.py
 	$(BIN)/python examples/digits_autoencoder.py --out build
 
 $(VENV)/.stamp-demo: setup.cfg pyproject.toml

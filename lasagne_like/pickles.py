@@ -1,4 +1,4 @@
-"""Pickles of Lasagne's model zoo, read without running anything that they name: arrays and plain containers only."""
+"""Pickles, those of Lasagne's model zoo above all, read without running anything that they name: arrays and plain containers."""
 from __future__ import annotations
 
 import _codecs
@@ -20,7 +20,7 @@ def _encode(text: str, encoding: str = "latin1", *_: Any) -> bytes:
     return _codecs.encode(text, "latin1")
 
 
-_ALLOWED: dict[tuple[str, str], Any] = {
+ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype, ("collections", "OrderedDict"): OrderedDict,
     ("_codecs", "encode"): _encode,
     **{(module, name): getattr(multiarray, name) for module in ("numpy.core.multiarray", "numpy._core.multiarray")
@@ -28,12 +28,20 @@ _ALLOWED: dict[tuple[str, str], Any] = {
 }
 
 
-class _Unpickler(pickle.Unpickler):
+class RestrictedUnpickler(pickle._Unpickler):
+    """Reads pickles that name nothing but what is allowed; other names are an error before they are looked up.
+
+    Subclasses may allow more. It is the module's unpickler in Python, since the one in C makes room for any number of memos that
+    a damaged file asks for.
+    """
+
+    allowed: dict[tuple[str, str], Any] = ALLOWED
+    only = "only NumPy arrays and plain containers are read"
+
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise UnsafePickleError(f"the pickle names {module}.{name}; only NumPy arrays and plain containers are read, "
-                                    "since a pickle can run anything it names")
-        return _ALLOWED[module, name]
+        if (module, name) not in self.allowed:
+            raise UnsafePickleError(f"the pickle names {module}.{name}; {self.only}, since a pickle can run anything it names")
+        return self.allowed[module, name]
 
     def persistent_load(self, pid: Any) -> Any:
         raise UnsafePickleError("the pickle refers to objects outside of it")
@@ -60,7 +68,7 @@ def load(path: Any) -> Any:
     """
     with Path(path).open("rb") as file:
         try:
-            return _Unpickler(file, encoding="latin1").load()
+            return RestrictedUnpickler(file, encoding="latin1").load()
         except UnsafePickleError as error:
             raise UnsafePickleError(f"{path}: {error}") from None
         except Exception as error:  # whatever damaged bytes make of it

@@ -97,7 +97,7 @@ def _check_finite(a: np.ndarray, what: str) -> None:
         raise ValueError(f"{what} has {len(bad)} values that are nan or infinite, the first at index {tuple(map(int, bad[0]))}")
 
 
-def check_targets(y: Any, output: Shape, loss: Any, dtype: str, what: str = "y") -> np.ndarray:
+def check_targets(y: Any, output: Shape, loss: Any, dtype: str, what: str = "y", own: str | None = None) -> np.ndarray:
     """Return `y` as an array that a loss takes beside the network's output.
 
     Parameters
@@ -111,6 +111,9 @@ def check_targets(y: Any, output: Shape, loss: Any, dtype: str, what: str = "y")
         Of the network's output.
     what : str
         How errors call it.
+    own : str, optional
+        The dtype of the user's floats, in which errors suggest targets: that of the network's input, which is float32 for users
+        whose weights ``config.floatX`` made float64.
 
     Raises
     ------
@@ -123,12 +126,12 @@ def check_targets(y: Any, output: Shape, loss: Any, dtype: str, what: str = "y")
     ValueError
         If a class doesn't exist, a row is no distribution, or a value is nan, infinite, or beyond [0, 1] for a binary loss.
     """
-    y = np.asarray(y)
+    y, own = np.asarray(y), own or dtype
     if y.dtype.kind not in "biuf":
         raise errors.DTypeError(f"{what} is {y.dtype}, not numbers; number the classes: np.unique({what}, "
                                 "return_inverse=True)[1]")
     if loss in CLASSES:
-        return _classes(y, output, what) if y.ndim != len(output) else _distribution(y, output, dtype, what)
+        return _classes(y, output, what) if y.ndim != len(output) else _distribution(y, output, dtype, what, own)
     if getattr(loss, "__module__", None) != objectives.__name__:
         return y if y.dtype.kind != "f" else y.astype(dtype)
     name = loss.__name__
@@ -137,15 +140,15 @@ def check_targets(y: Any, output: Shape, loss: Any, dtype: str, what: str = "y")
             hint = f"pass {what}[:, None]: a row and a column would make a matrix"
         elif y.ndim == len(output) - 1 and y.dtype.kind in "biu":
             hint = (f"{name} compares value with value; for classes pass lasagne_like.utils.one_hot's values, "
-                    f"np.eye({output[-1]}, "
-                    f"dtype={dtype!r})[{what}], or use loss=categorical_crossentropy after softmax")
+                    f"np.eye({output[-1]}, dtype={own!r})[{what}], or use loss=categorical_crossentropy after softmax")
         else:
             hint = f"{name} compares value with value"
         raise errors.RankError(f"{what} has shape {y.shape}, but the network's output is {_shown(output)}; {hint}")
     if not fits(y.shape, output):
+        column = y.dtype.kind in "biu" and y.ndim == 2 and y.shape[1] == 1
         raise errors.ShapeError(f"{what} has shape {y.shape}, but the network's output is {_shown(output)}; {name} compares "
-                                "value with "
-                                "value")
+                                "value with value" + (f"; for classes pass np.eye({output[-1]}, dtype={own!r})[{what}[:, 0]]"
+                                                      if column else ""))
     _check_finite(y, what)
     if loss is objectives.binary_crossentropy and y.size and not (0 <= y.min() and y.max() <= 1):
         raise ValueError(f"{what} has values from {y.min()} to {y.max()}; binary_crossentropy needs targets from 0 to 1"
@@ -174,10 +177,10 @@ def _classes(y: np.ndarray, output: Shape, what: str) -> np.ndarray:
     return y.astype("int64")
 
 
-def _distribution(y: np.ndarray, output: Shape, dtype: str, what: str) -> np.ndarray:
+def _distribution(y: np.ndarray, output: Shape, dtype: str, what: str, own: str) -> np.ndarray:
     if y.shape[-1:] == (1,) and output[-1] != 1:
         raise errors.ShapeError(f"{what} has shape {y.shape}, a column; for classes pass {what}[:, 0], for one-hot rows "
-                                f"np.eye({output[-1]}, dtype={dtype!r})[{what}[:, 0]]")
+                                f"np.eye({output[-1]}, dtype={own!r})[{what}[:, 0]]")
     if not fits(y.shape, output):
         raise errors.ShapeError(f"{what} has shape {y.shape}, but the network's output is {_shown(output)}: one-hot rows need "
                                 "as many "

@@ -231,7 +231,8 @@ class _Job:
             given = [X]
         out = [targets.check_inputs(a, (None, *one.shape[1:]), one.input_var.dtype, x_name)
                for a, one in zip(given, self.entries, strict=True)]
-        out.append(targets.check_targets(y, (None, *self.shape[1:]), self.loss, self.dtype, y_name))
+        floats = [one.input_var.dtype for one in self.entries if np.dtype(one.input_var.dtype).kind == "f"]
+        out.append(targets.check_targets(y, (None, *self.shape[1:]), self.loss, self.dtype, y_name, next(iter(floats), None)))
         if out[-1].ndim == 0 or len({len(a) for a in out}) > 1:
             raise errors.ShapeError(f"{x_name} has {len(out[0])} items, {y_name} has shape {out[-1].shape}: each item needs "
                                     "its target")

@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from lasagne_like import caffe, pickles, safetensors
+from lasagne_like import caffe, pickles, pytorch, safetensors
 from lasagne_like.layers.base import Layer
 from lasagne_like.layers.helper import get_all_layers, get_all_params
 
@@ -79,8 +79,8 @@ def read(path: Any) -> dict[str, np.ndarray]:
     Parameters
     ----------
     path : str or Path
-        .npz, .safetensors, .caffemodel (see `caffe.read`), or a pickle of Lasagne's model zoo (.pkl, .pickle), whose arrays are
-        named by their place.
+        .npz, .safetensors, .caffemodel (see `caffe.read`), a ``state_dict()`` of PyTorch (.pt, .pth; see
+        `pytorch.as_lasagne`), or a pickle of Lasagne's model zoo (.pkl, .pickle), whose arrays are named by their place.
 
     Raises
     ------
@@ -95,9 +95,12 @@ def read(path: Any) -> dict[str, np.ndarray]:
             return {name: file[name] for name in file.files}
     if ending == ".caffemodel":
         return caffe.read(path)
+    if ending in (".pt", ".pth"):
+        return pytorch.as_lasagne(pytorch.load(path))
     if ending in (".pkl", ".pickle"):
         return {f"arr_{k}": a for k, a in enumerate(pickles.param_values(path))}
-    raise ValueError(f"read: the file must end in .npz, .safetensors, .caffemodel, .pkl or .pickle, got {str(path)!r}")
+    raise ValueError("read: the file must end in .npz, .safetensors, .caffemodel, .pt, .pth, .pkl or .pickle, got "
+                     f"{str(path)!r}")
 
 
 def load(network: Any, path: Any, **tags: bool) -> None:

@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pytest
 from layer_checks import L, compare, gradients, input_of, seeded
+from layer_oracles import correlated, pads, transposed
 
 import lasagne_like as lasagne
 import symbolic
@@ -25,34 +26,6 @@ def given(shape, rng, known=True):
     layer = input_of(shape, known=known)
     a = rng.normal(size=shape)
     return layer, {layer.input_var: a}, a
-
-
-def pads(pad, size):
-    if pad == "full":
-        return tuple(f - 1 for f in size)
-    if pad == "same":
-        return tuple(f // 2 for f in size)
-    return tuple(pad) if isinstance(pad, tuple) else (0 if pad == "valid" else pad,) * len(size)
-
-
-def correlated(a, w, stride=1, pad=0, dilation=1, groups=1, flip=True):
-    """Return the correlation of `a` with `w` (filters, channels, ...), or with `flip` the convolution, by loops."""
-    n = a.ndim - 2
-    size = w.shape[2:]
-    stride, dilation = (s if isinstance(s, tuple) else (s,) * n for s in (stride, dilation))
-    border = pads(pad, tuple((f - 1) * d + 1 for f, d in zip(size, dilation, strict=True)))
-    a = np.pad(a, [(0, 0), (0, 0), *[(p, p) for p in border]])
-    w = w[(slice(None), slice(None), *[slice(None, None, -1)] * n)] if flip else w
-    out_size = [(e - (f - 1) * d - 1) // s + 1 for e, f, d, s in zip(a.shape[2:], size, dilation, stride, strict=True)]
-    out = np.zeros((a.shape[0], w.shape[0], *out_size))
-    per_in, per_out = a.shape[1] // groups, w.shape[0] // groups
-    for k in range(w.shape[0]):
-        mine = a[:, k // per_out * per_in:(k // per_out + 1) * per_in]
-        for at in itertools.product(*map(range, out_size)):
-            window = tuple(slice(i * s, i * s + (f - 1) * d + 1, d) for i, s, f, d in zip(at, stride, size, dilation,
-                                                                                          strict=True))
-            out[(slice(None), k, *at)] = (mine[(slice(None), slice(None), *window)] * w[k]).sum(axis=tuple(range(1, n + 2)))
-    return out
 
 
 def test_lengths_agree_with_each_other():
@@ -129,20 +102,6 @@ def test_biases_nonlinearity_and_own_convolution():
             (lambda: L.Conv2DLayer(x, 2, 3, W=np.zeros((2, 3, 3, 2))), ValueError, r"needs shape \(2, 3, 3, 3\)")]:
         with pytest.raises(error, match=text):
             make()
-
-
-def transposed(a, w, stride, crop, size, flip):
-    """Return the transposed convolution by loops: each input element adds a filter to the output."""
-    n = a.ndim - 2
-    stride = stride if isinstance(stride, tuple) else (stride,) * n
-    cut = pads(crop, w.shape[2:])
-    whole = [s + 2 * c for s, c in zip(size, cut, strict=True)]
-    out = np.zeros((a.shape[0], w.shape[1], *whole))
-    w = w if flip else w[(slice(None), slice(None), *[slice(None, None, -1)] * n)]
-    for at in itertools.product(*map(range, a.shape[2:])):
-        window = tuple(slice(i * s, i * s + f) for i, s, f in zip(at, stride, w.shape[2:], strict=True))
-        out[(slice(None), slice(None), *window)] += np.tensordot(a[(slice(None), slice(None), *at)], w, 1)
-    return out[(slice(None), slice(None), *(slice(c, e - c) for c, e in zip(cut, whole, strict=True)))]
 
 
 def test_transposed_convolutions():

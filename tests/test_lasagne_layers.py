@@ -4,6 +4,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from layer_checks import L, compare, gradients, input_of, promised, seeded
+from layer_oracles import normalized
 
 import lasagne_like as lasagne
 import symbolic
@@ -246,10 +247,6 @@ def test_noise_and_randomized_rectifier():
              (same, v, leak(0.4))], deterministic=True)
     with pytest.raises(ValueError, match="lower must not be above upper"):
         L.RandomizedRectifierLayer(x, 0.5, 0.3)
-
-
-def normalized(a, axes, eps=1e-4):
-    return (a - a.mean(axis=axes, keepdims=True)) / np.sqrt(a.var(axis=axes, keepdims=True) + eps)
 
 
 def test_batch_normalization_in_training_and_after():

@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pytest
 from layer_checks import L, compare, gradients, input_of, seeded
+from layer_oracles import pooled
 
 import lasagne_like as lasagne
 import symbolic
@@ -29,30 +30,6 @@ def given(shape, rng, known=True):
     layer = input_of(shape, known=known)
     a = rng.normal(size=shape)
     return layer, {layer.input_var: a}, a
-
-
-def pooled(a, size, stride, pad, ignore, mode):
-    """Return the pooling of the axes behind the second, window by window."""
-    n = a.ndim - 2
-    size, stride, pad = (s if isinstance(s, tuple) else (s,) * n for s in (size, stride or size, pad))
-    padded = np.pad(a, [(0, 0), (0, 0), *[(p, p) for p in pad]], constant_values=np.nan)
-    starts = []
-    for extent, f, s in zip(padded.shape[2:], size, stride, strict=True):
-        all_starts = [k for k in range(0, extent, s)]
-        if ignore:
-            starts.append([k for k in all_starts if k + f <= extent])
-        else:
-            whole = next((i for i, k in enumerate(all_starts) if k + f >= extent), len(all_starts) - 1)
-            starts.append(all_starts[:whole + 1])
-    out = np.zeros((*a.shape[:2], *map(len, starts)))
-    for at in itertools.product(*map(range, out.shape[2:])):
-        window = padded[(slice(None), slice(None), *(slice(starts[k][i], starts[k][i] + size[k]) for k, i in enumerate(at)))]
-        flat = window.reshape(*a.shape[:2], -1)
-        out[(slice(None), slice(None), *at)] = {
-            "max": lambda w: np.nanmax(w, axis=2), "sum": lambda w: np.nansum(w, axis=2),
-            "average_exc_pad": lambda w: np.nanmean(w, axis=2),
-            "average_inc_pad": lambda w: np.nansum(w, axis=2) / w.shape[2]}[mode](flat)
-    return out
 
 
 def test_pooling_over_a_grid_of_arguments():

@@ -4,6 +4,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from layer_checks import L, compare, gradients, input_of, seeded
+from layer_oracles import gru, lstm, plain, value, walked
 
 import lasagne_like as lasagne
 import symbolic
@@ -17,50 +18,6 @@ def floats(monkeypatch):
     monkeypatch.setattr(symbolic.config, "floatX", "float64")
     yield
     lasagne.random.set_rng(before)
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def value(p):
-    return p.get_value()
-
-
-def plain(layer, x, h, c, f=lambda v: np.maximum(v, 0)):
-    return f(x @ value(layer.W_in_to_hid) + h @ value(layer.W_hid_to_hid) + (0 if layer.b is None else value(layer.b))), c
-
-
-def lstm(layer, x, h, c, f=np.tanh):
-    pre = {k: x @ value(getattr(layer, f"W_in_to_{k}")) + h @ value(getattr(layer, f"W_hid_to_{k}")) + value(getattr(layer,
-        f"b_{k}"))
-           for k in ("ingate", "forgetgate", "cell", "outgate")}
-    peep = {k: value(getattr(layer, f"W_cell_to_{k}")) if layer.peepholes else 0 for k in ("ingate", "forgetgate", "outgate")}
-    kept, taken = sigmoid(pre["forgetgate"] + c * peep["forgetgate"]) * c, sigmoid(pre["ingate"] + c * peep["ingate"])
-    new = kept + taken * np.tanh(pre["cell"])
-    return sigmoid(pre["outgate"] + new * peep["outgate"]) * f(new), new
-
-
-def gru(layer, x, h, c, f=None):
-    def pre(k, r=1):
-        return (x @ value(getattr(layer, f"W_in_to_{k}")) + r * (h @ value(getattr(layer, f"W_hid_to_{k}")))
-                + value(getattr(layer, f"b_{k}")))
-    u = sigmoid(pre("updategate"))
-    return (1 - u) * h + u * np.tanh(pre("hidden_update", sigmoid(pre("resetgate")))), c
-
-
-def walked(step, layer, a, h=0.0, c=0.0, mask=None, backwards=False, **kwargs):
-    """Return the outputs (batch, time, units) of a loop in NumPy."""
-    n, steps = a.shape[:2]
-    a = a.reshape(n, steps, -1)
-    h, c = np.zeros((n, 4)) + h, np.zeros((n, 4)) + c
-    out = np.zeros((n, steps, 4))
-    for t in reversed(range(steps)) if backwards else range(steps):
-        new_h, new_c = step(layer, a[:, t], h, c, **kwargs)
-        on = np.ones((n, 1)) if mask is None else mask[:, t, None] != 0
-        h, c = np.where(on, new_h, h), np.where(on, new_c, c)
-        out[:, t] = h
-    return out
 
 
 KINDS = [(L.RecurrentLayer, plain), (L.LSTMLayer, lstm), (L.GRULayer, gru)]

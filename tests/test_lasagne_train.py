@@ -181,7 +181,7 @@ def test_checkpoints_of_other_trainings_are_refused(single, tmp_path):
             lasagne.train(net, x, y, epochs=3, checkpoint=file)
 
 
-def test_mistakes_are_explained(single):
+def test_mistakes_are_explained(single, monkeypatch):
     x, y = data()
     net = network()
     image = L.DenseLayer(L.InputLayer((None, 3, 8, 6), T.ftensor4()), 3, nonlinearity=N.softmax)
@@ -224,6 +224,13 @@ def test_mistakes_are_explained(single):
     ]:
         with pytest.raises(error, match=text):
             call()
+    with monkeypatch.context() as changed:  # weights in float64 behind an input of float32
+        changed.setattr(symbolic.config, "floatX", "float64")
+        mixed = L.DenseLayer(L.InputLayer((None, 4), T.fmatrix()), 3, nonlinearity=N.softmax)
+    for bad, loss, text in [(y, "squared_error", r"\[y\]"), (y[:, None], "squared_error", r"\[y\[:, 0\]\]"),
+                            (y[:, None], None, r"\[y\[:, 0\]\]")]:
+        with pytest.raises(E.SymbolicError, match=r"np.eye\(3, dtype='float32'\)" + text):
+            lasagne.train(mixed, x, bad, loss=loss)
     wide = L.InputLayer((None, 4), T.lmatrix())
     with pytest.raises(E.DTypeError, match="input is int64; .* or give the InputLayer a.* input_var"):
         lasagne.train(L.DenseLayer(L.EmbeddingLayer(wide, 5, 2), 3, nonlinearity=N.softmax), x, y)

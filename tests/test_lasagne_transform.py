@@ -4,8 +4,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from layer_checks import L, compare, gradients, input_of
+from layer_oracles import MODES, looked, places
 from scipy.interpolate import RBFInterpolator
-from scipy.ndimage import map_coordinates
 
 import symbolic
 import symbolic.tensor as T
@@ -14,22 +14,6 @@ import symbolic.tensor as T
 @pytest.fixture(autouse=True)
 def floats(monkeypatch):
     monkeypatch.setattr(symbolic.config, "floatX", "float64")
-
-
-#: SciPy's names of the borders
-MODES = {"nearest": "nearest", "mirror": "reflect", "wrap": "grid-wrap"}
-
-
-def looked(a, x, y, mode):
-    """Return an image (channels, rows, columns) at places from -1 to 1, bilinear."""
-    h, w = a.shape[1:]
-    at = [(y + 1) / 2 * (h - 1), (x + 1) / 2 * (w - 1)]
-    return np.stack([map_coordinates(c, at, order=1, mode=MODES[mode]) for c in a])
-
-
-def places(rows, columns):
-    line = lambda n: np.linspace(-1, 1, n)  # noqa: E731
-    return np.meshgrid(line(columns), line(rows))
 
 
 def test_affine_views_are_scipys():

@@ -17,8 +17,10 @@ class LocallyConnected2DLayer(Conv2DLayer):
         (batch, channels, rows, columns), with known extents behind the batch.
     num_filters : int
     filter_size : int or tuple of int
-    stride, pad : int, tuple of int, or for `pad` 'full', 'same' or 'valid'
-        Lasagne has none but 1 and 'same'.
+    stride : int or tuple of int
+        Lasagne has none but 1.
+    pad : int, tuple of int, 'full', 'same' or 'valid'
+        Lasagne has none but 'same'.
     untie_biases, b, nonlinearity, flip_filters, name
         As for `BaseConvLayer`.
     W : as `Layer.add_param`

@@ -87,7 +87,8 @@ def lenet(a: Arrays) -> Ready:
     x, y = variables(a, ("x", "y"))
     weights, h = [symbolic.shared(w) for w in in_order(a)], x
     for k in range(2):
-        z = T.nnet.conv2d(h, weights[2 * k], filter_shape=a[f"w{k}"].shape, filter_flip=False) + weights[2 * k + 1].dimshuffle("x", 0, "x", "x")
+        z = T.nnet.conv2d(h, weights[2 * k], filter_shape=a[f"w{k}"].shape, filter_flip=False)
+        z += weights[2 * k + 1].dimshuffle("x", 0, "x", "x")
         h = T.nnet.relu(T.signal.pool.pool_2d(z, (2, 2), ignore_border=True))
     h = T.nnet.relu(T.dot(h.flatten(2), weights[4]) + weights[5])
     loss = T.nnet.categorical_crossentropy(T.nnet.softmax(T.dot(h, weights[6]) + weights[7]), y).mean()

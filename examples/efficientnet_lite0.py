@@ -32,7 +32,6 @@ from lasagne_like.layers import (
     GlobalPoolLayer,
     InputLayer,
     NonlinearityLayer,
-    PadLayer,
     count_params,
     get_output,
 )
@@ -58,11 +57,9 @@ def conv(net: Any, name: str, norm: str, filters: int, size: int = 1, stride: in
          nonlinearity: Any = relu6) -> Any:
     """Return a convolution and a batch normalisation, with TensorFlow's borders: strided, one more zero behind."""
     rest = max(size - stride, 0)
-    pad: Any = size // 2
-    if stride > 1:
-        net, pad = PadLayer(net, [(rest // 2, rest - rest // 2)] * 2), 0
-    net = Conv2DLayer(net, filters, size, stride, pad, W=lasagne.init.HeNormal(), b=None, nonlinearity=None, flip_filters=False,
-                      num_groups=groups, name=name)
+    border = (rest // 2, rest - rest // 2)
+    net = Conv2DLayer(net, filters, size, stride, (border, border), W=lasagne.init.HeNormal(), b=None, nonlinearity=None,
+                      flip_filters=False, num_groups=groups, name=name)
     net = BatchNormLayer(net, epsilon=EPSILON, alpha=0.01, name=norm)
     return net if nonlinearity is None else NonlinearityLayer(net, nonlinearity)
 

@@ -29,7 +29,8 @@ def convolutions(make, shape, own, wide, steps, free):
     flip = make in (dnn.Conv2DDNNLayer, dnn.Conv3DDNNLayer)
     return [
         Row(make, [shape], alone(base, num_filters=[2], filter_size=[wide, 1], stride=[2, steps],
-                                 pad=[1, "full", "same", "valid"], W=[fx(*filters), *SPECS],
+                                 pad=[1, "full", "same", "valid", ((0, 1), (2, 0), (1, 1))[:len(shape) - 2]],
+                                 W=[fx(*filters), *SPECS],
                                  b=[None, fx(4), *SPECS], nonlinearity=[None, T.tanh],
                                  flip_filters=[flip], num_groups=[2], **given), conv, loose=free, every=4),
         Row(make, [shape], [base | {"untie_biases": True, "b": SPECS[0], "pad": (1,) * (len(shape) - 2), "stride": steps}], conv),
@@ -98,12 +99,13 @@ ROWS = [
     *transposed_rows(L.TransposedConv3DLayer, (2, 2, 3, 4, 3), (2, 3, 3), (2, 1, 2)),
     Row(L.DilatedConv2DLayer, [(2, 3, 8, 9)], alone(
         IN | {"num_filters": 2, "filter_size": 3}, num_filters=[3], filter_size=[(2, 3)], dilation=[2, (2, 3)],
-        pad=[1, (2, 0), "full", "same", "valid"], W=[fx(3, 2, 3, 3), *SPECS], b=[None, fx(2), *SPECS],
+        pad=[1, (2, 0), ((0, 2), 1), "full", "same", "valid"], W=[fx(3, 2, 3, 3), *SPECS], b=[None, fx(2), *SPECS],
         nonlinearity=[None, T.tanh], flip_filters=[True]), dilated, loose=(0, 2, 3), every=4),
     Row(L.DilatedConv2DLayer, [(2, 3, 8, 9)], [IN | {"num_filters": 2, "filter_size": 3, "dilation": 2, "b": SPECS[0],
                                                      "untie_biases": True, "pad": "same"}], dilated),
     Row(L.LocallyConnected2DLayer, [(2, 4, 4, 5)], alone(
-        _LOCAL, num_filters=[2], filter_size=[(1, 3)], stride=[2, (2, 1)], pad=[1, (0, 1), "full", "same", "valid"],
+        _LOCAL, num_filters=[2], filter_size=[(1, 3)], stride=[2, (2, 1)],
+        pad=[1, (0, 1), ((1, 0), (0, 2)), "full", "same", "valid"],
         untie_biases=[True], W=[fx(4, 4, 3, 3, 4, 5), SPECS[1]], b=[None, fx(4), *SPECS], nonlinearity=[None, T.tanh],
         flip_filters=[False], channelwise=[True])
         + [_LOCAL | {"stride": (1, 2), "pad": "valid", "channelwise": True, "flip_filters": False, "b": SPECS[0],

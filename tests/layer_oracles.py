@@ -21,7 +21,7 @@ def correlated(a, w, stride=1, pad=0, dilation=1, groups=1, flip=True):
     size = w.shape[2:]
     stride, dilation = (s if isinstance(s, tuple) else (s,) * n for s in (stride, dilation))
     border = pads(pad, tuple((f - 1) * d + 1 for f, d in zip(size, dilation, strict=True)))
-    a = np.pad(a, [(0, 0), (0, 0), *[(p, p) for p in border]])
+    a = np.pad(a, [(0, 0), (0, 0), *[p if isinstance(p, tuple) else (p, p) for p in border]])
     w = w[(slice(None), slice(None), *[slice(None, None, -1)] * n)] if flip else w
     out_size = [(e - (f - 1) * d - 1) // s + 1 for e, f, d, s in zip(a.shape[2:], size, dilation, stride, strict=True)]
     out = np.zeros((a.shape[0], w.shape[0], *out_size))

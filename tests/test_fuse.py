@@ -45,3 +45,29 @@ def test_a_leading_slice_is_read_where_it_lies():
     double = symbolic.function([], T.dot(w[1:3], T.constant(b)), updates=[(w, w * 2)])
     np.testing.assert_array_equal(double(), a[1:3] @ b)
     np.testing.assert_array_equal(double(), 2 * a[1:3] @ b)
+
+
+def test_an_input_whose_extents_are_stated_is_read_where_it_lies():
+    rng = np.random.default_rng(0)
+    x, w = T.dmatrix("x"), symbolic.shared(rng.normal(size=(3, 4)), "w")
+    stated, weights = T.specify_shape(x, (None, 3)), T.specify_shape(w, (3, 4))
+    f = symbolic.function([x], T.dot(stated, weights), updates=[(w, w * 2)])
+    assert "rt->scratch(" not in f.source, "neither is copied"
+    a, b = rng.normal(size=(5, 3)), w.get_value()
+    np.testing.assert_allclose(f(a), a @ b, rtol=1e-12)
+    np.testing.assert_allclose(f(a[::-2]), a[::-2] @ (2 * b), rtol=1e-12)
+    np.testing.assert_allclose(f(np.asfortranarray(a)), a @ (4 * b), rtol=1e-12)
+    assert f(a[:0]).shape == (0, 4)
+    with pytest.raises(symbolic.errors.ShapeError, match="axis 1 has extent 4, expected 3"):
+        f(np.ones((5, 4)))
+    w.set_value(np.ones((3, 5)))
+    with pytest.raises(symbolic.errors.ShapeError, match="axis 1 has extent 5, expected 4"):
+        f(a)
+    # filters of one row and one column, whose type tells so
+    images = T.dtensor4("images")
+    filters = symbolic.shared(rng.normal(size=(5, 3, 1, 1)), broadcastable=(False, False, True, True))
+    g = symbolic.function([images], T.nnet.conv2d(images, filters, (None, 3, 4, 4), (5, 3, 1, 1)))
+    a = rng.normal(size=(2, 3, 4, 4))
+    np.testing.assert_allclose(g(a), np.einsum("ncij,kc->nkij", a, filters.get_value()[:, :, 0, 0]), rtol=1e-12)
+    steps = [line for line in str(symbolic.explain(g)).splitlines() if "specify_shape:" in line]
+    assert len(steps) == 2 and all("no work" in line for line in steps)

@@ -17,7 +17,8 @@ def conv_output_length(input_length: Any, filter_size: int, stride: int, pad: An
     ----------
     input_length : int, Variable or None
     filter_size, stride : int
-    pad : int, 'full', 'same' or 'valid'
+    pad : int, pair of int, 'full', 'same' or 'valid'
+        A pair: before and after.
 
     Raises
     ------
@@ -34,8 +35,10 @@ def conv_output_length(input_length: Any, filter_size: int, stride: int, pad: An
     grown = {"valid": 1 - filter_size, "full": filter_size - 1, "same": 0}.get(pad) if isinstance(pad, str) else None
     if isinstance(pad, int):
         grown = 2 * pad - filter_size + 1
+    elif isinstance(pad, tuple) and len(pad) == 2:
+        grown = sum(pad) - filter_size + 1
     if grown is None:
-        raise ValueError(f"pad must be an int, 'full', 'same' or 'valid', got {pad!r}")
+        raise ValueError(f"pad must be an int, a pair, 'full', 'same' or 'valid', got {pad!r}")
     return (input_length + grown + stride - 1) // stride
 
 
@@ -66,8 +69,8 @@ class BaseConvLayer(Layer):
         (batch, channels, ...)
     num_filters : int
     filter_size, stride : int or tuple of int
-    pad : int, tuple of int, 'full', 'same' or 'valid'
-        Zeros on both sides; 'same' keeps the extent, for odd filters.
+    pad : int, tuple of int, tuple of pairs of int, 'full', 'same' or 'valid'
+        Zeros on both sides, or before and after, for each axis; 'same' keeps the extent, for odd filters.
     untie_biases : bool
         A bias for each place instead of each filter.
     W : as `Layer.add_param`, (num_filters, channels // num_groups, *filter_size)
@@ -113,7 +116,12 @@ class BaseConvLayer(Layer):
             raise NotImplementedError(f"{who}: pad='same' needs odd filter sizes, got {self.filter_size}")
         if isinstance(pad, str) and pad not in ("full", "same", "valid"):
             raise ValueError(f"{who}: pad must be an int, a tuple of int, 'full', 'same' or 'valid', got {pad!r}")
-        self.pad = pad if pad in ("full", "same") else utils.as_tuple(0 if pad == "valid" else pad, self.n, int)
+        if pad in ("full", "same"):
+            self.pad: Any = pad
+        elif isinstance(pad, (tuple, list)) and any(isinstance(p, (tuple, list)) for p in pad):
+            self.pad = tuple(utils.as_tuple(p, 2, int) for p in utils.as_tuple(pad, self.n))
+        else:
+            self.pad = utils.as_tuple(0 if pad == "valid" else pad, self.n, int)
         self.W = self.add_param(W, self.get_W_shape(), "W")
         self.b = None
         if b is not None:
@@ -183,7 +191,7 @@ class Conv1DLayer(BaseConvLayer):
         self.convolution = convolution
 
     def convolve(self, input: Any, **kwargs: Any) -> Any:
-        pad = self.pad if isinstance(self.pad, str) else self.pad[0]
+        pad = self.pad if isinstance(self.pad, str) or isinstance(self.pad[0], tuple) else self.pad[0]
         more = {"num_groups": self.num_groups} if self.num_groups > 1 else {}
         return self.convolution(input, self.W, (None, *self.input_shape[1:]), self.get_W_shape(), subsample=self.stride[0],
                                 border_mode=self._border(pad), filter_flip=self.flip_filters, **more)

@@ -48,7 +48,7 @@ class Fusion:
 
     def __init__(self, lowering: Lowering, guards: Iterable[Guard] = (), products: bool = False,
                  parts: bool = False) -> None:
-        self.defs = lowering.defs
+        self.defs, guards = lowering.defs, list(guards)
         #: what the host reads: outputs, and scalars that guards compare
         self.roots = set(lowering.outputs)
         self.compared = {n.arg for g in guards for e in (g.condition, *g.detail) for n in loads(lowering.host(e))}
@@ -58,7 +58,7 @@ class Fusion:
         self._see_through_transposes()
         self._needed()
         if parts:
-            self._view_parts()
+            self._view_parts({g.condition.args for g in guards if g.condition.op == "eq"})
         self._inline_cheap()
         self._needed()
         if products:
@@ -155,19 +155,31 @@ class Fusion:
                 self.stored.add(d.base)
         self.order = sorted(live)
 
-    def _view_parts(self) -> None:
-        """Let what must be in memory, and is a range of the first axis of what is, be a part of that."""
+    def _view_parts(self, equal: set[tuple[Expr, ...]]) -> None:
+        """Let what must be in memory, and is a range of the first axis of what is, be a part of that.
+
+        `equal` are pairs that guards compare before any kernel: an input whose extents are stated (weights of a convolution) is
+        read where it lies, though its own extents have other names.
+        """
         seen = 0
+
+        def agree(a: Def, b: Def) -> bool:
+            pairs = list(zip(a.extents[1:], b.extents[1:], strict=True)) if len(a.extents) == len(b.extents) else None
+            return pairs is not None and all(
+                n == m or (a.kind == "input" and ((n, m) in equal or (m, n) in equal)) for n, m in pairs)
+
         for k in self.order:
             d = self.defs[k]
             if k not in self.maps or k not in self.stored or k in self.roots or d.body is None or d.body.op != "load":
                 continue
             base = self.defs[d.body.arg]
-            if not d.kept or len(d.body.args) != len(d.kept) or base.extents[1:] != d.extents[1:] or base.dtype != d.dtype:
+            if not d.kept or len(d.body.args) != len(d.kept) or not agree(base, d) or base.dtype != d.dtype:
                 continue
             first, *rest = d.body.args
             start = _start_along(first, d.kept[0], d.kept)
-            if start is None or any(a.op != "sym" or a.arg != n for a, n in zip(rest, d.kept[1:], strict=True)):
+            ones = {axis for axis, n in zip(d.kept, d.extents, strict=True) if n == const(1, "int64")}
+            if start is None or any((a.op != "sym" or a.arg != n) and (a != const(0, "int64") or n not in ones)
+                                    for a, n in zip(rest, d.kept[1:], strict=True)):
                 continue
             if base.kind in ("view", "extent") or any(n.arg == k for n in loads(start)):
                 continue

@@ -144,9 +144,10 @@ ALL += [
     _program("chain of 6 products of 512 x 512", "chain"),
     _program("0.5 C + 2 A B, 512 x 512", "affine"),
     _program("chain of twenty 8 x 8 dots", "dots"),
+    _program("LeNet, batch 128", "lenet"),
     _program("residual MLP of 50 layers, Adam", "residual"),
 ]
-COMPILED += [_program("GRU of 8 layers", "gru"), ALL[-1]]
+COMPILED += [_program("GRU of 8 layers", "gru"), ALL[-1], ALL[-2]]
 MEMORY = [c for c in ALL if c.name.startswith(("elementwise 1e7", "softmax", "net 784"))]
 MEMORY.append(_program("MLP of 20 layers, 4096 x 1024", "deep"))
 

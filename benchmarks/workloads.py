@@ -16,6 +16,7 @@ CHAIN, CHAIN_SIZE = 6, 512
 DOTS = 20
 DEEP = {"layers": 20, "batch": 4096, "width": 1024}
 RESIDUAL = {"layers": 50, "batch": 32, "width": 64}
+LENET = {"batch": 128, "image": 28, "filters": (20, 50), "size": 5, "hidden": 500, "classes": 10}
 RATE = 0.1
 
 
@@ -165,6 +166,59 @@ def residual(a: Arrays) -> list[Any]:
     return out
 
 
+def lenet_inputs() -> Arrays:
+    """Return images, classes, and weights of two convolutions, each with pooling, and two dense layers."""
+    rng = np.random.default_rng(0)
+    size, (few, many), side = LENET["size"], LENET["filters"], LENET["image"]
+    left = ((side - size + 1) // 2 - size + 1) // 2
+    shapes = [(few, 1, size, size), (many, few, size, size), (many * left * left, LENET["hidden"]),
+              (LENET["hidden"], LENET["classes"])]
+    found = {"x": rng.normal(size=(LENET["batch"], 1, side, side)).astype("float32"),
+             "y": rng.integers(0, LENET["classes"], LENET["batch"])}
+    for k, s in enumerate(shapes):
+        found[f"w{k}"] = (rng.normal(size=s) / np.sqrt(np.prod(s[1:] if len(s) > 2 else s[:1]))).astype("float32")
+        found[f"b{k}"] = np.zeros(s[0] if len(s) > 2 else s[1], "float32")
+    return found
+
+
+def lenet(a: Arrays) -> list[Any]:
+    """Return the weights after one step of gradient descent on the cross-entropy; float64."""
+    w, b = ([a[f"{c}{k}"].astype("float64") for k in range(4)] for c in "wb")
+    size, windows = LENET["size"], np.lib.stride_tricks.sliding_window_view
+    h, kept = a["x"].astype("float64"), []
+    for k in range(2):
+        seen = windows(h, (size, size), (2, 3))
+        z = np.tensordot(seen, w[k], ([1, 4, 5], [1, 2, 3])).transpose(0, 3, 1, 2) + b[k][:, None, None]
+        n, c, rows, columns = z.shape
+        blocks = z.reshape(n, c, rows // 2, 2, columns // 2, 2).transpose(0, 1, 2, 4, 3, 5)
+        blocks = blocks.reshape(n, c, rows // 2, columns // 2, 4)
+        best = blocks.argmax(-1)[..., None]
+        below = h
+        h = np.maximum(np.take_along_axis(blocks, best, -1)[..., 0], 0)
+        kept.append((seen, best, z.shape, below))
+    flat = h.reshape(len(h), -1)
+    hidden = np.maximum(flat @ w[2] + b[2], 0)
+    logits = hidden @ w[3] + b[3]
+    g = np.exp(logits - logits.max(1, keepdims=True))
+    g = (g / g.sum(1, keepdims=True) - np.eye(LENET["classes"])[a["y"]]) / len(g)
+    dw, db = [hidden.T @ g], [g.sum(0)]
+    g = g @ w[3].T * (hidden > 0)
+    dw, db = [flat.T @ g, *dw], [g.sum(0), *db]
+    g = (g @ w[2].T).reshape(h.shape) * (h > 0)
+    for k in (1, 0):
+        seen, best, shape, below = kept[k]
+        spread = np.zeros((*g.shape, 4))
+        np.put_along_axis(spread, best, g[..., None], -1)
+        gz = spread.reshape(*g.shape, 2, 2).transpose(0, 1, 2, 4, 3, 5).reshape(shape)
+        dw.insert(0, np.tensordot(gz, seen, ([0, 2, 3], [0, 2, 3])))
+        db.insert(0, gz.sum((0, 2, 3)))
+        if k:
+            full = windows(np.pad(gz, [(0, 0), (0, 0), *[(size - 1, size - 1)] * 2]), (size, size), (2, 3))
+            back = np.tensordot(full, w[k][:, :, ::-1, ::-1], ([1, 4, 5], [0, 2, 3])).transpose(0, 3, 1, 2)
+            g = back * (below > 0)
+    return [v - RATE * d for pair in zip(zip(w, dw, strict=True), zip(b, db, strict=True), strict=True) for v, d in pair]
+
+
 def in_order(a: Arrays) -> list[np.ndarray]:
     """Return the weights w0, b0, w1, b1, ... of a network."""
     return [a[f"{c}{k}"] for k in range(len(a) // 2 - 1) for c in "wb"]
@@ -184,4 +238,5 @@ WORKLOADS: dict[str, tuple[Callable[[], Arrays], Callable[[Arrays], list[Any]], 
     "dots": (dots_inputs, dots, 1e-3),
     "deep": (deep_inputs, deep, 1e-3),
     "residual": (residual_inputs, residual, 1e-2),
+    "lenet": (lenet_inputs, lenet, 1e-3),
 }

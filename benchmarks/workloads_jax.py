@@ -71,6 +71,17 @@ def network(name: str) -> Any:
     return loss
 
 
+def lenet(weights: Any, x: Any, y: Any) -> Any:
+    """Return the loss of two convolutions with pooling, and two dense layers."""
+    h = x
+    for k in range(2):
+        z = jax.lax.conv_general_dilated(h, weights[2 * k], (1, 1), "VALID") + weights[2 * k + 1][:, None, None]
+        h = jax.nn.relu(jax.lax.reduce_window(z, -np.float32(np.inf), jax.lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID"))
+    h = jax.nn.relu(h.reshape(h.shape[0], -1) @ weights[4] + weights[5])
+    logits = jax.nn.log_softmax(h @ weights[6] + weights[7])
+    return -jax.numpy.take_along_axis(logits, y[:, None], 1).mean()
+
+
 def repeated(x: Any, *factors: Any) -> Any:
     """Return the product of all, from the left."""
     for w in factors:
@@ -97,6 +108,8 @@ def prepare(name: str, a: Arrays) -> Ready:
     if name == "chain":
         return results(repeated, [a["x"], *(a[f"w{k}"] for k in range(CHAIN))])
     ws = in_order(a)
+    if name == "lenet":
+        return training(lenet, ws, [a["x"], a["y"]], descent, ())
     zeros = [np.zeros_like(w) for w in ws]
     state: Any = (*put(np.float32(0)), put(*zeros), put(*zeros)) if name == "residual" else ()
     return training(network(name), ws, [a["x"], a["y"]], adam if name == "residual" else descent, state)

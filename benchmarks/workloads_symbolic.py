@@ -1,4 +1,4 @@
-"""Everyday work by this project; extents aren't known beforehand, but for the 8 by 8 matrices."""
+"""Everyday work by this project; extents aren't known beforehand, but for the 8 by 8 matrices and the filters."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -82,6 +82,19 @@ def network(a: Arrays, name: str) -> Ready:
     return training([x, y], loss, updates, weights, [a["x"], a["y"]])
 
 
+def lenet(a: Arrays) -> Ready:
+    """Train two convolutions with pooling, and two dense layers."""
+    x, y = variables(a, ("x", "y"))
+    weights, h = [symbolic.shared(w) for w in in_order(a)], x
+    for k in range(2):
+        z = T.nnet.conv2d(h, weights[2 * k], filter_shape=a[f"w{k}"].shape, filter_flip=False)
+        z += weights[2 * k + 1].dimshuffle("x", 0, "x", "x")
+        h = T.nnet.relu(T.signal.pool.pool_2d(z, (2, 2), ignore_border=True))
+    h = T.nnet.relu(T.dot(h.flatten(2), weights[4]) + weights[5])
+    loss = T.nnet.categorical_crossentropy(T.nnet.softmax(T.dot(h, weights[6]) + weights[7]), y).mean()
+    return training([x, y], loss, descent(weights, loss), weights, [a["x"], a["y"]])
+
+
 def prepare(name: str, a: Arrays) -> tuple[Callable[[], Any], Callable[[], list[np.ndarray]]]:
     """Return a function that does the work once, and one that returns its results."""
     if name == "regression":
@@ -90,4 +103,6 @@ def prepare(name: str, a: Arrays) -> tuple[Callable[[], Any], Callable[[], list[
         return embedding(a, name)
     if name in ("normal", "dropout"):
         return random(a, name)
+    if name == "lenet":
+        return lenet(a)
     return network(a, name) if name in ("deep", "residual") else products(a, name)

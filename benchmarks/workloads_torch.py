@@ -93,6 +93,21 @@ def network(a: Arrays, t: dict[str, Any], name: str) -> Ready:
     return trained(loss, weights, torch.optim.SGD(weights, lr=RATE, fused=True))
 
 
+def lenet(a: Arrays, t: dict[str, Any]) -> Ready:
+    """Train two convolutions with pooling, and two dense layers; in its better memory format."""
+    weights = [torch.from_numpy(w).clone().requires_grad_() for w in in_order(a)]
+    x = t["x"].contiguous(memory_format=torch.channels_last)
+
+    def loss() -> Any:
+        h = x
+        for k in range(2):
+            h = torch.relu(functional.max_pool2d(functional.conv2d(h, weights[2 * k], weights[2 * k + 1]), 2))
+        h = torch.relu(torch.addmm(weights[5], h.flatten(1), weights[4]))
+        return functional.cross_entropy(torch.addmm(weights[7], h, weights[6]), t["y"])
+
+    return trained(loss, weights, torch.optim.SGD(weights, lr=RATE, fused=True))
+
+
 def prepare(name: str, a: Arrays) -> Ready:
     """Return a function that does the work once, and one that returns its results."""
     t = {k: torch.from_numpy(np.asarray(v)) for k, v in a.items()}
@@ -110,4 +125,4 @@ def prepare(name: str, a: Arrays) -> Ready:
         return computed(lambda m, n: repeated(m, *[n] * DOTS), t["a"], t["b"])
     if name == "chain":
         return computed(repeated, t["x"], *(t[f"w{k}"] for k in range(CHAIN)))
-    return network(a, t, name)
+    return lenet(a, t) if name == "lenet" else network(a, t, name)

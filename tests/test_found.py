@@ -102,3 +102,15 @@ def test_partial_results_of_a_constant_are_aligned(dtype):
         got, logarithm = symbolic.function([x], [fives, part])(np.ones((4, 3), "float32"))
         np.testing.assert_array_equal(got, np.full((3, 3), 1 if dtype == "bool" else 5, dtype))
         np.testing.assert_allclose(logarithm, np.log1p(float(getattr(np, name)(got))), rtol=1e-6)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_complex_conditions_hold_where_either_part_isnt_zero(mode, dtype):
+    """The interpreter looked at the real part alone."""
+    c, a, b = TensorType(dtype, (None,))("c"), T.fvector("a"), T.bvector("b")
+    values = np.array([-2.5j, 0, 1, complex(0, np.nan), complex(-0.0, 0.0), complex(0, 1e-30), complex(np.inf, 0)], dtype)
+    got, lazy = symbolic.function([c, a, b], [T.switch(c, a, b), T.where(c, b, a)], mode=mode)(
+        values, np.full(7, 2, "float32"), np.full(7, 1, "int8"))
+    np.testing.assert_array_equal(got, [2, 1, 2, 2, 1, 2, 2])
+    np.testing.assert_array_equal(lazy, [1, 2, 1, 1, 2, 1, 1])

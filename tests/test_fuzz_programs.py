@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
 
 import numpy as np
 import pytest
@@ -66,6 +67,28 @@ def test_differences():
 def test_command_line(capsys):
     assert fuzz.main(["--seconds", "0.5", "--seed", "3"]) == 0
     assert "0 failed (seeds 3 to" in capsys.readouterr().out
+
+
+def test_a_program_of_which_its_process_dies_is_a_failure(capsys, monkeypatch):
+    real = fuzz.subprocess.run
+
+    def run(command, **options):  # the batch's process, killed at its third program
+        at = int(command[command.index("--seed") + 1])
+        if at == 3:
+            fuzz.Path(command[-1]).write_text("5 0")
+            return real([sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"], **options)
+        return real(command, **options)
+
+    monkeypatch.setattr(fuzz.subprocess, "run", run)
+    assert fuzz.main(["--seconds", "1", "--seed", "3"]) == 1
+    said = capsys.readouterr().out
+    assert "# program 5: its process ended with -11" in said and "1 failed (seeds 3 to" in said
+
+
+def test_batches_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(fuzz, "BATCH", 3)
+    assert fuzz.main(["--seconds", "60", "--seed", "7", "--batch", str(tmp_path / "note")]) == 0
+    assert (tmp_path / "note").read_text() == "10 0"
 
 
 def test_nothing_is_held_against_complex_infinities():

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -150,9 +151,14 @@ def link(store: Cache, units: Sequence[Sequence[str]]) -> int | None:
             return None
         try:
             address = load(str(path), symbol, True)
-        except ImportError:
+        except ImportError as error:
+            _unloadable.append(str(error))
             return None
     return address
+
+
+#: why the latest library couldn't be loaded
+_unloadable: deque[str] = deque(maxlen=1)
 
 
 def load(path: str, symbol: str, shared: bool) -> int:
@@ -245,8 +251,9 @@ def _build(program: Program, compiler: Compiler, store: Cache, first: Waiting | 
         address = link(store, loads)
         if address is not None:
             return loads, address
-    raise CacheError("a library that was just written to the cache can't be loaded\n"
-                     "hint: symbolic-cache verify; or set SYMBOLIC_CACHE_DIR to another directory")
+    raise CacheError(f"a library that was just written to the cache can't be loaded: {''.join(_unloadable)}\n"
+                     "hint: symbolic-cache verify; or set SYMBOLIC_CACHE_DIR to another directory. A process may map only so "
+                     "many files (on Linux vm.max_map_count, some 8,000 functions), and functions stay mapped until it ends")
 
 
 def _symbol(store: Cache, sha: str) -> str:

@@ -253,7 +253,8 @@ def _evaluate_node(node: Expr, args: list[Any], arrays: Sequence[np.ndarray], en
         x = np.asarray(args[0])
         if x.dtype.kind == "f" and np.dtype(node.dtype).kind in "iu":
             return _integral(x, node.dtype)[()]
-        return (x.real if x.dtype.kind == "c" and np.dtype(node.dtype).kind != "c" else x).astype(node.dtype)[()]
+        whole = x.dtype.kind != "c" or np.dtype(node.dtype).kind in "bc"  # of a condition both parts count
+        return (x if whole else x.real).astype(node.dtype)[()]
     out = ATOMS[node.op].numpy(*args)
     return out if getattr(out, "dtype", None) == node.dtype else np.asarray(out).astype(node.dtype)[()]
 

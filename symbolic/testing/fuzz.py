@@ -8,10 +8,13 @@ be and printed as Python that can be run.
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -478,25 +481,53 @@ def shrunk(program: Program, seconds: float = 60.0) -> Program:
     return best
 
 
+#: programs that one process runs: each loads a library, and a process may map only so many
+BATCH = 2000
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run random programs for some time; print those that fail; return how many did."""
+    """Run random programs for some time; print those that fail; return how many did.
+
+    They run in processes of their own, a batch in each, so that one of which its process dies is found as well.
+    """
     parser = argparse.ArgumentParser(prog="python -m symbolic.testing.fuzz", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="how long (default 60)")
     parser.add_argument("--seed", type=int, default=0, help="the first program's number; the same numbers give the same programs")
     parser.add_argument("--shrink", type=float, default=60.0, help="seconds to spend on making a failing program short")
+    parser.add_argument("--batch", type=Path, help=argparse.SUPPRESS)  # the file that tells the process which waits how far it is
     given = parser.parse_args(arguments)
     end = time.monotonic() + given.seconds
+    if given.batch is not None:
+        return _batch(given.batch, given.seed, end, given.shrink)
     count, failed, seed = 0, 0, given.seed
-    while time.monotonic() < end:
+    with tempfile.TemporaryDirectory(prefix="symbolic-fuzz-") as folder:
+        note = Path(folder) / "note"
+        while (left := end - time.monotonic()) > 0:
+            note.write_text(f"{seed} 0")
+            done = subprocess.run([sys.executable, "-m", "symbolic.testing.fuzz", "--seconds", str(left), "--seed", str(seed),
+                                   "--shrink", str(given.shrink), "--batch", str(note)], check=False)
+            at, wrong = map(int, note.read_text().split())
+            if done.returncode not in (0, 1):
+                print(f"# program {at}: its process ended with {done.returncode}\n{random_program(at).source()}\n", flush=True)
+                at, wrong = at + 1, wrong + 1
+            count, failed, seed = count + at - seed, failed + wrong, at
+    print(f"{count} programs, {failed} failed (seeds {given.seed} to {seed - 1})", flush=True)
+    return failed
+
+
+def _batch(note: Path, first: int, end: float, shrink: float) -> int:
+    """Run programs from a number on, in this process; `note` holds the next one's number, and how many have failed."""
+    seed, failed = first, 0
+    while seed < first + BATCH and (time.monotonic() < end or seed == first):
+        note.write_text(f"{seed} {failed}")
         program = random_program(seed)
         found = failure(program)
-        count += 1
         if found is not None:
             failed += 1
-            short = shrunk(program, given.shrink)
+            short = shrunk(program, shrink)
             print(f"# program {seed}: {found}\n# shortest: {failure(short)}\n{short.source()}\n", flush=True)
         seed += 1
-    print(f"{count} programs, {failed} failed (seeds {given.seed} to {seed - 1})")
+    note.write_text(f"{seed} {failed}")
     return failed
 
 

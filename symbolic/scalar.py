@@ -237,7 +237,7 @@ _ATOM_ROWS = (
     Atom("div", 2, np.true_divide, "{0} / {1}", cost=4, complex_c="{0} / {1}"),
     Atom("floordiv", 2, np.floor_divide, "sym_floordiv_{t}({0}, {1})", cost=8),
     Atom("mod", 2, np.mod, "sym_mod_{t}({0}, {1})", cost=8),
-    Atom("pow", 2, np.power, "pow{f}({0}, {1})", cost=40, complex_c="cpow{f}({0}, {1})"),
+    Atom("pow", 2, np.power, "pow{f}({0}, {1})", cost=40, complex_c="sym_cpow{f}({0}, {1})"),
     Atom("neg", 1, np.negative, "-{0}", complex_c="-{0}"),
     Atom("abs", 1, np.abs, "fabs{f}({0})", result="real", complex_c="cabs{f}({0})"),
     Atom("lt", 2, np.less, "{0} < {1}", result="bool"),

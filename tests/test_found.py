@@ -65,13 +65,15 @@ def test_log_gamma_near_its_zeros(mode):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_integers_have_one_zero(mode, dtype):
+@pytest.mark.parametrize("known", [False, True], ids=["any", "known not to be nan"])
+def test_integers_have_one_zero(mode, dtype, known):
     x, n = TensorType(dtype, (None,))("x"), T.lvector("n")
-    whole = T.cast(x, "int64")
+    whole = T.cast(T.switch(T.isnan(x), 0, x) if known else x, "int64")
     f = symbolic.function([x, n], [whole, T.cast(whole, dtype), T.cast(T.cast(x, "int8"), dtype), 0.0 - T.cast(n, dtype),
                                    T.constant(0.0, dtype=dtype) - x], mode=mode)
     values = np.array([-0.0, 0.0, -0.5, 0.5, -1.0, -1.5, 1.5, np.nan] * 9, dtype)
     with np.errstate(invalid="ignore"):
+        values[np.isnan(values) & known] = 0
         want = [values.astype("int64"), values.astype("int64").astype(dtype), values.astype("int64").astype("int8").astype(dtype)]
     got = f(values, np.arange(-2, 3))
     for g, w in zip(got, [*want, 0.0 - np.arange(-2.0, 3), 0 - values], strict=True):
@@ -114,3 +116,20 @@ def test_complex_conditions_hold_where_either_part_isnt_zero(mode, dtype):
         values, np.full(7, 2, "float32"), np.full(7, 1, "int8"))
     np.testing.assert_array_equal(got, [2, 1, 2, 2, 1, 2, 2])
     np.testing.assert_array_equal(lazy, [1, 2, 1, 1, 2, 1, 1])
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_any_complex_number_to_the_power_zero(mode, dtype):
+    z = TensorType(dtype, (None,))("z")
+    values = np.array([complex(-np.inf, -1), 2 + 1j, complex(np.nan, 0), 0], dtype)
+    np.testing.assert_array_equal(symbolic.function([z], z ** 0, mode=mode)(values), np.ones(4, dtype))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_comparison_joined_to_float16(mode):
+    """GCC 12 made an instruction of it that its assembler refused."""
+    x = TensorType("float16", (None,))("x")
+    got = symbolic.function([x], T.concatenate([T.lt(x, T.dot(x, x)), x]), mode=mode)(np.array([1, 0.5, 2], "float16"))
+    np.testing.assert_array_equal(got, np.array([1, 1, 1, 1, 0.5, 2], "float16"))
+    assert got.dtype == "float16"

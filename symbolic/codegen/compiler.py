@@ -29,7 +29,7 @@ from symbolic.codegen.files import private, write
 from symbolic.config import config
 from symbolic.errors import CacheError, CompileError
 
-_PROBE_FORMAT = 3
+_PROBE_FORMAT = 4
 _OPENMP = """
 #include <stdint.h>
 int main(void) {
@@ -65,6 +65,14 @@ _BASE = (
 #: The file of a compiler that waits for its text: it has started, and set itself up, when it comes to the first line.
 WAITING = '#include <stdint.h>\n#include "/dev/stdin"\n'
 BARE = ("-fPIC", "-shared", "-nostdlib", "-lgcc")
+#: options that keep GCC on x86 from what tests/test_found.py found
+_FAULTS = (
+    # GCC 12 lays out 16 bytes of partial sums (`omp simd reduction`) in the red zone as if nothing needed alignment, where it
+    # reaches them through a register, and stores to them as if they were aligned
+    "-mno-red-zone",
+    # and makes a choice between two float16 of these instructions which its assembler refuses; no loop of ours is faster by them
+    "-mno-avx512fp16",
+)
 _ISA = ("avx512f", "avx2", "avx", "sse4_2", "sve", "asimd", "neon")  # most capable first
 
 
@@ -99,6 +107,8 @@ class Compiler:
         Empty where that doesn't work.
     runtime : tuple of str
         The compiler's own libraries, for `linker`: OpenMP's, if there is one, and its helpers.
+    mended : tuple of str
+        The options that keep it from what it does wrong.
     """
 
     command: tuple[str, ...]
@@ -113,6 +123,7 @@ class Compiler:
     bare: bool = False
     linker: tuple[str, ...] = ()
     runtime: tuple[str, ...] = ()
+    mended: tuple[str, ...] = ()
 
     def identity(self) -> str:
         """Return the hash of all that decides which machine code a source becomes; part of keys."""
@@ -180,10 +191,7 @@ def flags(compiler: Compiler) -> list[str]:
         out.append("-fopenmp-simd")
     if compiler.kind == "gcc":
         out += ["-fno-use-linker-plugin", "-Wl,--build-id=none"]  # only link-time work we don't use
-        if platform.machine() in ("x86_64", "AMD64"):
-            # GCC 12 lays out 16 bytes of partial sums (`omp simd reduction`) in the red zone as if nothing needed alignment,
-            # where it reaches them through a register, and stores to them as if they were aligned: tests/test_found.py
-            out.append("-mno-red-zone")
+    out += compiler.mended
     if compiler.kind == "clang" and compiler.libmvec and config.vector_libm:
         out.append("-fveclib=libmvec")  # clang ignores `declare simd` on functions of a library
     if compiler.kind == "zig":
@@ -270,7 +278,7 @@ def _probe(command: tuple[str, ...], path: str) -> Compiler | None:
 
 def _noted(note: Path) -> Compiler:
     kept = json.loads(note.read_bytes())
-    return Compiler(**kept | {name: tuple(kept[name]) for name in ("command", "linker", "runtime")})
+    return Compiler(**kept | {name: tuple(kept[name]) for name in ("command", "linker", "runtime", "mended")})
 
 
 def _examine(command: tuple[str, ...], cpu: str) -> Compiler | None:
@@ -311,6 +319,7 @@ def _examine(command: tuple[str, ...], cpu: str) -> Compiler | None:
                     and _call([*link, made, "-o", os.path.join(folder, "alone.so"), *runtime]) is not None)
 
         alone = bool(runtime and linker) and links_alone()
+        faults = _FAULTS if kind == "gcc" and platform.machine() in ("x86_64", "AMD64") else ()
         native = ("-mcpu=native",) if kind == "zig" else ("-march=native", "-mcpu=native")
         return Compiler(
             command, kind, version, cpu=cpu, openmp=openmp, bare=bare,
@@ -318,7 +327,8 @@ def _examine(command: tuple[str, ...], cpu: str) -> Compiler | None:
             simd=works(_OPENMP, "-fopenmp-simd"),
             native=next((n for n in native if works("int main(void) { return 0; }", n)), ""),
             waits=kind != "zig" and os.path.exists("/dev/stdin") and waits(),
-            linker=link if alone else (), runtime=runtime if alone else ())
+            linker=link if alone else (), runtime=runtime if alone else (),
+            mended=tuple(option for option in faults if works("int main(void) { return 0; }", option)))
 
 
 def _runtime(command: tuple[str, ...], openmp: bool) -> tuple[str, ...]:

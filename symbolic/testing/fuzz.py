@@ -330,9 +330,11 @@ def disturbed(outputs: Sequence[Variable], values: dict[Variable, np.ndarray], r
 
     A complex result with an infinite part has no meaning of its own (C, NumPy and BLAS multiply them differently): it is nan in
     even runs and infinite in odd ones, so that nothing is held against what follows from it. So are products of an infinity or a
-    nan with zero, which are 0 where a BLAS leaves out zeros: even runs multiply without a BLAS. Nothing is moved in run 0.
+    nan with zero, which are 0 where a BLAS leaves out zeros: even runs multiply without a BLAS. The sign of a product that is
+    zero hangs on the order of its sum: it is the other in odd runs. Nothing is moved in run 0. Runs 1 and 2, 3 and 4, ... move
+    by the same, to opposite sides, so that one of them crosses a step such as floor's.
     """
-    known, rng = dict(values), np.random.default_rng(run)
+    known, rng, side = dict(values), np.random.default_rng((run + 1) // 2), 1 - 2 * (run % 2)
 
     def get(v: Variable) -> np.ndarray:
         return v.data if isinstance(v, Constant) else known[v]
@@ -341,7 +343,7 @@ def disturbed(outputs: Sequence[Variable], values: dict[Variable, np.ndarray], r
         for node in toposort(outputs, stop=known):
             arguments = [get(u) for u in node.inputs]
             if run and str(node.op) in ZEROS:
-                arguments = [a * (1 + 2 * np.finfo(a.dtype).eps * rng.choice([-1, 1], a.shape)).astype(a.dtype)
+                arguments = [a * (1 + side * 2 * np.finfo(a.dtype).eps * rng.choice([-1, 1], a.shape)).astype(a.dtype)
                              if a.dtype.kind == "f" else a for a in arguments]
             if run % 2 == 0 and str(node.op) in PRODUCTS and not all(np.isfinite(a).all() for a in arguments):
                 wide = [a.astype("complex256" if a.dtype.kind == "c" else "longdouble") for a in arguments]  # no BLAS takes them
@@ -352,7 +354,9 @@ def disturbed(outputs: Sequence[Variable], values: dict[Variable, np.ndarray], r
                 if a.dtype.kind in "fc":
                     eps = NOISE * float(np.finfo(a.dtype).eps) if run else 0.0
                     noise = rng.uniform(-1, 1, a.shape) + (1j * rng.uniform(-1, 1, a.shape) if a.dtype.kind == "c" else 0)
-                    a = (a * (1 + eps * noise).astype(a.dtype)).astype(a.dtype)
+                    a = (a * (1 + side * eps * noise).astype(a.dtype)).astype(a.dtype)
+                    if run % 2 and str(node.op) in PRODUCTS:
+                        a = np.where(a == 0, -a, a)
                 if a.dtype.kind == "c":
                     a = np.where(np.isfinite(a), a, complex(np.inf, 1) if run % 2 else complex(np.nan, np.nan)).astype(a.dtype)
                 known.setdefault(v, a)

@@ -30,10 +30,16 @@ int omp_get_num_threads(void);
 SYM_INTEGERS
 
 /* when: sym_to_i64f?\( */
-/* x without its fraction. The second half sets the only bit that is set for nan anyway: it keeps GCC 12 from taking
-   (double)(int64_t)x for trunc(x), which is -0.0 for -0.5. */
-static inline int64_t sym_to_i64(double x) { return (int64_t)((uint64_t)(int64_t)x | (uint64_t)(x != x) << 63); }
-static inline int64_t sym_to_i64f(float x) { return (int64_t)((uint64_t)(int64_t)x | (uint64_t)(x != x) << 63); }
+/* x without its fraction. The second half sets the only bit that is set for minus infinity anyway: it keeps GCC 12 from
+   taking (double)(int64_t)x for trunc(x), which is -0.0 for -0.5. */
+static inline int64_t sym_to_i64(double x)
+{
+    return (int64_t)((uint64_t)(int64_t)x | (uint64_t)(x == -__builtin_inf()) << 63);
+}
+static inline int64_t sym_to_i64f(float x)
+{
+    return (int64_t)((uint64_t)(int64_t)x | (uint64_t)(x == -__builtin_inff()) << 63);
+}
 
 /* when: sym_zero_minusf?\( */
 /* 0 - x, which GCC 12 takes for -x where x was an integer: 0 - 0 is 0, not -0.0. */
@@ -72,6 +78,11 @@ SYM_FLOAT(double, )
 /* when: sym_complex */
 static inline float _Complex sym_complexf(float re, float im) { return CMPLXF(re, im); }
 static inline double _Complex sym_complex(double re, double im) { return CMPLX(re, im); }
+
+/* when: sym_cpow */
+/* x to the power y; C's own is nan for the power 0 of an infinite number. */
+static inline float _Complex sym_cpowf(float _Complex x, float _Complex y) { return y == 0 ? 1 : cpowf(x, y); }
+static inline double _Complex sym_cpow(double _Complex x, double _Complex y) { return y == 0 ? 1 : cpow(x, y); }
 
 /* when: sym_philox */
 /* Philox4x32-10 (Salmon et al., SC 2011): one word of the block at counter c under key k. Where all four are asked for, a

@@ -154,8 +154,7 @@ SYM_COMPLEX_FUNCTION(cacosh, sym_cacosh(z))
 SYM_COMPLEX_FUNCTION(catanh, sym_catanh(z))
 SYM_COMPLEX_FUNCTION(casinh, sym_back(sym_casin(sym_turned(z))))
 SYM_COMPLEX_FUNCTION(catan, sym_back(sym_catanh(sym_turned(z))))
-static __device__ sym_complex128 cpow(sym_complex128 x, sym_complex128 y) { return sym_cpow(x, y); }
-static __device__ sym_complex64 cpowf(sym_complex64 x, sym_complex64 y)
+static __device__ sym_complex64 sym_cpowf(sym_complex64 x, sym_complex64 y)
 {
     return sym_complex64(sym_cpow(sym_complex128(x), sym_complex128(y)));
 }

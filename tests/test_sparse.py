@@ -253,3 +253,55 @@ def test_gradients_of_computed_and_shared_matrices():
         np.testing.assert_allclose(by_v, 2 * scaled.T @ (scaled @ b) + (2 * np.outer(scaled @ b, b) * dense).sum(0))
         np.testing.assert_allclose(by_w.toarray(), where * np.outer(3 * (dense @ b) ** 2, b))
         assert by_w.format == "csc" and by_y.format == "csr"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_parts_that_make_no_matrix_are_told(mode):
+    data, indices, indptr = T.dvector("data"), T.ivector("indices"), T.ivector("indptr")
+    x = sparse.CSR(data, indices, indptr, np.array([2, 3]))
+    y = sparse.csr_dmatrix("y")
+    make = {"add": lambda x: x + y, "mul": lambda x: x * y, "product": lambda x: sparse.true_dot(x, y.T),
+            "csc": lambda x: x.tocsc(), "dense": lambda x: sparse.dot(x, np.eye(3))}
+    other = ss.csr_matrix(np.array([[1.0, 0, 2], [0, 3, 0]]))
+    good = np.array([1.0, 2, 3]), np.array([2, 0, 1], "int32"), np.array([0, 2, 3], "int32")
+    dense = np.array([[2.0, 0, 1], [0, 3, 0]])
+    wanted = {"add": dense + other.toarray(), "mul": dense * other.toarray(), "product": dense @ other.toarray().T,
+              "csc": dense, "dense": dense}
+    for name, of in make.items():
+        f = symbolic.function([data, indices, indptr, y], of(x), mode=mode, on_unused_input="ignore")
+        ordered = symbolic.function([data, indices, indptr, y], of(sparse.ensure_sorted_indices(x)), mode=mode,
+                                    on_unused_input="ignore")
+        if name in ("add", "mul"):
+            with pytest.raises(errors.GraphError, match="row or column 0 of the sparse matrix don't rise"):
+                f(*good, other)
+        else:
+            np.testing.assert_array_equal(getattr(f(*good, other), "toarray", lambda f=f: f(*good, other))(), wanted[name])
+        got = ordered(*good, other)
+        np.testing.assert_array_equal(got.toarray() if ss.issparse(got) else got, wanted[name])
+        for wrong, error in ((([1.0, 2, 3], [0, 3, 1], [0, 2, 3]), errors.IndexOutOfBounds),
+                             (([1.0, 2, 3], [0, -1, 1], [0, 2, 3]), errors.IndexOutOfBounds),
+                             (([1.0, 2, 3], [0, 2, 1], [0, 4, 3]), errors.ShapeError),
+                             (([1.0, 2, 3], [0, 2, 1], [0, 2, 2]), errors.ShapeError),
+                             (([1.0, 2, 3], [0, 2, 1], [1, 2, 3]), errors.ShapeError)):
+            with pytest.raises(error):
+                f(np.array(wrong[0]), np.array(wrong[1], "int32"), np.array(wrong[2], "int32"), other)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_second_derivatives_of_a_sparse_product(mode):
+    a, b = T.dvector("a"), T.dvector("b")
+    A, B = drawn((5, 4), seed=1), drawn((4, 6), seed=2)
+    x = sparse.CSR(a, A.indices, A.indptr, np.array([5, 4]))
+    y = sparse.CSR(b, B.indices, B.indptr, np.array([4, 6]))
+    loss = T.sum(T.sqr(sparse.true_dot(x, y).data))
+    ga, gb = T.grad(loss, [a, b])
+    f = symbolic.function([a, b], [loss, ga, gb, *T.grad(T.sum(ga * T.sin(a)) + T.sum(gb * b), [a, b])], mode=mode)
+
+    rows, columns = (np.repeat(np.arange(m.shape[0]), np.diff(m.indptr)) for m in (A, B))
+    dense_a = T.set_subtensor(T.zeros((5, 4))[rows, A.indices], a)
+    dense_b = T.set_subtensor(T.zeros((4, 6))[columns, B.indices], b)
+    wanted = T.sum(T.sqr(T.dot(dense_a, dense_b)))
+    wa, wb = T.grad(wanted, [a, b])
+    g = symbolic.function([a, b], [wanted, wa, wb, *T.grad(T.sum(wa * T.sin(a)) + T.sum(wb * b), [a, b])], mode="FAST_COMPILE")
+    for got, want in zip(f(A.data, B.data), g(A.data, B.data), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-13)

@@ -5,21 +5,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from symbolic import errors
 from symbolic.graph import Apply, Op, Variable
+from symbolic.ops.compressed import FAILURES, beside, outer_of, pointed, verify
 from symbolic.ops.create import arange
 from symbolic.ops.elementwise import cast_to, match_dtype
 from symbolic.ops.functions import conj
 from symbolic.ops.index import getitem
 from symbolic.ops.join import repeat
 from symbolic.ops.reduce import sum as total
-from symbolic.scalar import Expr, dim, load
+from symbolic.scalar import Check, Expr, dim, load
 from symbolic.template import Template
 from symbolic.types import TensorType, is_complex
 
 Terms = list[Variable | None]
-_OUTSIDE = "index {0} of an element of the sparse matrix isn't between 0 and {1}, which is excluded"
-_POINTERS = "index pointer {0} of the sparse matrix is {1}: pointers rise, up to the number of elements, {2}"
 
 
 class CompressedDot(Op):
@@ -46,20 +44,18 @@ class CompressedDot(Op):
         rows = dim(2, 0) - 1 if self.gathers else load(4, (), "int64")
         return ((rows, *(dim(3, a) for a in range(1, y.ndim))),)
 
+    def checks(self, *types: TensorType) -> tuple[Check, ...]:
+        return *pointed(2), beside(0, 1)
+
     def template(self, *types: TensorType) -> Template:
         return Template("compressed_dot", (("gathers", self.gathers), ("ndim", types[3].ndim), ("dtype", types[3].dtype)),
-                        ((errors.IndexOutOfBounds, _OUTSIDE), (errors.ShapeError, _POINTERS)))
+                        FAILURES)
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         data, indices, indptr, y, n = arrays
         inner = len(y) if self.gathers else int(n)
-        wrong = np.flatnonzero((np.diff(indptr, prepend=0) < 0) | (indptr > len(data)))
-        if wrong.size:
-            raise errors.ShapeError(_POINTERS.format(wrong[0], indptr[wrong[0]], len(data)))
-        outside = np.flatnonzero((indices < 0) | (indices >= inner))
-        if outside.size:
-            raise errors.IndexOutOfBounds(_OUTSIDE.format(indices[outside[0]], inner))
-        outer = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+        verify(indices, indptr, inner)
+        outer = outer_of(indptr)
         rows, columns = (outer, indices) if self.gathers else (indices, outer)
         out = np.zeros((len(indptr) - 1 if self.gathers else int(n), *y.shape[1:]), y.dtype)
         np.add.at(out, rows, data.reshape(-1, *[1] * (y.ndim - 1)) * y[columns])
@@ -75,10 +71,10 @@ class CompressedDot(Op):
         lengths = starts[1:] - starts[:-1]  # type: ignore[index]
         outer, inner = repeat(arange(lengths.shape[0]), lengths), cast_to(indices, "int64")  # type: ignore[attr-defined]
         rows, columns = (outer, inner) if self.gathers else (inner, outer)
-        over, beside = (conj(v) if is_complex(v.dtype) else v for v in (y, data))
+        over, left = (conj(v) if is_complex(v.dtype) else v for v in (y, data))
         terms = getitem(g, rows) * getitem(over, columns)  # type: ignore[operator]
         by_data = terms if y.ndim == 1 else total(terms, axis=1)
-        by_y = CompressedDot(not self.gathers)(beside, indices, indptr, g, y.shape[0])  # type: ignore[attr-defined]
+        by_y = CompressedDot(not self.gathers)(left, indices, indptr, g, y.shape[0])  # type: ignore[attr-defined]
         return [by_data, None, None, by_y, None]
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:

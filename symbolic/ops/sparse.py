@@ -7,12 +7,13 @@ from typing import Any
 from symbolic import errors
 from symbolic.graph import Variable, as_tensor_variable, describe
 from symbolic.ops import functions as f
+from symbolic.ops.compressed import Places, Starts, Transposed
 from symbolic.ops.create import arange, zeros
 from symbolic.ops.elementwise import cast_to, is_number
 from symbolic.ops.index import getitem
 from symbolic.ops.join import concatenate
 from symbolic.ops.reduce import sum as total
-from symbolic.ops.scatter import inc_subtensor
+from symbolic.ops.scatter import inc_subtensor, set_subtensor
 from symbolic.ops.selection import nonzero
 from symbolic.ops.sparse_parts import (
     agreeing,
@@ -24,7 +25,6 @@ from symbolic.ops.sparse_parts import (
     of_keys,
     of_places,
     places,
-    sorted_by_place,
     spread,
 )
 from symbolic.ops.sparse_type import FORMATS, SparseVariable, csm, is_scipy
@@ -111,11 +111,7 @@ def _from_dense(format: str, x: Any) -> SparseVariable:
         raise wrong(f"{format}_from_dense", "takes a matrix", x)
     n, m = x.shape[0], x.shape[1]  # type: ignore[index, attr-defined]
     rows, columns = nonzero(x)
-    data = getitem(x, (rows, columns))
-    if format == "csr":
-        return of_keys("csr", rows * m + columns, data, (n, m))
-    key, values = sorted_by_place("csc", rows, columns, data, n)
-    return of_keys("csc", key, values, (n, m))
+    return to_format(of_keys("csr", rows * m + columns, getitem(x, (rows, columns)), (n, m)), format)
 
 
 def csr_from_dense(x: Any) -> SparseVariable:
@@ -131,7 +127,10 @@ def csc_from_dense(x: Any) -> SparseVariable:
 def to_format(x: Any, format: str) -> SparseVariable:
     """Return the same matrix in another format."""
     x = as_sparse(x)
-    return x if x.format == format else of_places(format, *places(x), x.data, extents(x))
+    if x.format == format:
+        return x
+    indices, indptr, order = Transposed()(x.indices, x.indptr, extents(x)[x.format == "csr"])
+    return csm(format, getitem(x.data, order), indices, indptr, x.shape)
 
 
 def transpose(x: Any) -> SparseVariable:
@@ -147,8 +146,13 @@ def cast(variable: Any, dtype: str) -> SparseVariable:
 
 
 def ensure_sorted_indices(x: Any) -> SparseVariable:
-    """Return `x`: elements are always sorted."""
-    return as_sparse(x)
+    """Return `x` with the elements of each row (csr) or column (csc) in order, and those at one place added up.
+
+    What is computed with sparse matrices, and what SciPy gives, is in order already; what :func:`CSR` and :func:`CSC` make of
+    vectors may not be.
+    """
+    x = as_sparse(x)
+    return of_places(x.format, *places(x), x.data, extents(x))
 
 
 def remove0(x: Any) -> SparseVariable:
@@ -187,11 +191,20 @@ def _alike(name: str, x: SparseVariable, y: SparseVariable) -> SparseVariable:
 
 
 def _added(x: SparseVariable, y: SparseVariable, minus: bool) -> SparseVariable:
-    x = _alike("sub" if minus else "add", x, y)
-    rows, columns = (concatenate(pair) for pair in zip(places(x), places(y), strict=True))
+    x, y = _alike("sub" if minus else "add", x, y), to_format(y, x.format)
     dtype = promote(x.dtype, y.dtype)
     second = -cast_to(y.data, dtype) if minus else cast_to(y.data, dtype)
-    return of_places(x.format, rows, columns, concatenate([cast_to(x.data, dtype), second]), extents(x))
+    indices, indptr, of_x, of_y = _places_of("sum", x, y)
+    own = set_subtensor(getitem(zeros((indices.shape[0],), dtype), of_x), cast_to(x.data, dtype))  # type: ignore[attr-defined]
+    return csm(x.format, inc_subtensor(getitem(own, of_y), second), indices, indptr, x.shape)
+
+
+def _places_of(kind: str, x: SparseVariable, y: SparseVariable) -> tuple[Variable, Variable, Variable, Variable]:
+    """Return indices and pointers of a result, and the places that :class:`Places` gives."""
+    structure = x.indices, x.indptr, y.indices, y.indptr, extents(x)[x.format == "csr"]
+    indptr = Starts(kind)(*structure)
+    indices, of_x, of_y = Places(kind)(*structure, indptr, cast_to(indptr[-1], "int64"))
+    return indices, indptr, of_x, of_y
 
 
 def add(x: Any, y: Any) -> Any:
@@ -250,15 +263,12 @@ def _at(y: Variable, rows: Variable, columns: Variable) -> Variable:
 
 
 def _product(x: SparseVariable, y: SparseVariable) -> SparseVariable:
-    """Return the products at places that both have: sorted together, equal places stand side by side."""
+    """Return the products at places that both have."""
     x = _alike("mul", x, y)
-    rows, columns = (concatenate(pair) for pair in zip(places(x), places(y), strict=True))
     dtype = promote(x.dtype, y.dtype)
-    n, m = extents(x)
-    key, values = sorted_by_place(x.format, rows, columns, concatenate([cast_to(x.data, dtype), cast_to(y.data, dtype)]),
-                                  m if x.format == "csr" else n)
-    first = nonzero(f.eq(key[1:], key[:-1]))[0]  # type: ignore[index, attr-defined]
-    return of_keys(x.format, getitem(key, first), getitem(values, first) * getitem(values, first + 1), (n, m))
+    indices, indptr, of_x, of_y = _places_of("shared", x, y)
+    data = getitem(cast_to(x.data, dtype), of_x) * getitem(cast_to(y.data, dtype), of_y)  # type: ignore[operator]
+    return csm(x.format, data, indices, indptr, x.shape)
 
 
 def mul_s_v(x: Any, y: Any) -> SparseVariable:

@@ -10,13 +10,14 @@ from typing import Any
 from symbolic import errors
 from symbolic.graph import Variable, as_tensor_variable, describe
 from symbolic.ops import functions as f
+from symbolic.ops.compressed import Places, Starts
 from symbolic.ops.compressed_dot import CompressedDot
+from symbolic.ops.compressed_product import CompressedProduct
 from symbolic.ops.create import arange, zeros
-from symbolic.ops.cumulative import cumsum
 from symbolic.ops.elementwise import cast_to, is_number, weak_operands
 from symbolic.ops.extra import InRange
 from symbolic.ops.index import getitem
-from symbolic.ops.join import concatenate, repeat
+from symbolic.ops.join import concatenate
 from symbolic.ops.reduce import sum as total
 from symbolic.ops.selection import nonzero
 from symbolic.ops.shape import dimshuffle
@@ -37,7 +38,7 @@ from symbolic.ops.sparse import (
     transpose,
     wrong,
 )
-from symbolic.ops.sparse_parts import agreeing, as_sparse, extents, is_sparse, like, of_keys, of_places, places
+from symbolic.ops.sparse_parts import agreeing, as_sparse, extents, is_sparse, like, of_keys, places
 from symbolic.ops.sparse_type import SparseVariable, csm
 from symbolic.source import caller
 from symbolic.types import promote
@@ -51,18 +52,18 @@ def _times_dense(x: SparseVariable, y: Variable) -> Variable:
 
 
 def _times_sparse(x: SparseVariable, y: SparseVariable) -> SparseVariable:
-    """Each element (i, k) of `x` meets all of row k of `y`."""
-    x, y = to_format(x, "csr"), to_format(y, "csr")
-    rows, middle = places(x)
-    starts = cast_to(y.indptr, "int64")
-    lengths = getitem(starts[1:] - starts[:-1], middle)  # type: ignore[index, attr-defined]
-    element = repeat(arange(lengths.shape[0]), lengths)  # type: ignore[attr-defined]
-    first = cumsum(lengths) - lengths  # type: ignore[operator]
-    other = arange(element.shape[0]) - getitem(first - getitem(starts, middle), element)  # type: ignore[operator, attr-defined]
+    """Each element (i, k) of `x` meets all of row k of `y`; the product has the format of `x`."""
+    if x.format == "csc":  # the transposes, whose rows are these columns
+        return transpose(_times_sparse(transpose(to_format(y, "csc")), transpose(x)))
+    y = to_format(y, "csr")
     dtype = promote(x.dtype, y.dtype)
-    data = cast_to(getitem(x.data, element), dtype) * cast_to(getitem(y.data, other), dtype)
-    return of_places("csr", getitem(rows, element), cast_to(getitem(y.indices, other), "int64"), data,
-                     (extents(x)[0], extents(y)[1]))
+    work = "float32" if dtype == "float16" else dtype
+    structure = x.indices, x.indptr, y.indices, y.indptr
+    (n, _), (_, m) = extents(x), extents(y)
+    starts = Starts("product")(*structure, m)
+    columns = Places("product")(*structure, m, starts, cast_to(starts[-1], "int64"))
+    data = CompressedProduct("z")(cast_to(x.data, work), cast_to(y.data, work), *structure, columns, starts, m)
+    return csm("csr", cast_to(data, dtype), columns, starts, concatenate([n[None], m[None]]))
 
 
 def true_dot(x: Any, y: Any, grad_preserves_dense: bool = True) -> Any:
@@ -81,8 +82,7 @@ def true_dot(x: Any, y: Any, grad_preserves_dense: bool = True) -> Any:
         if is_number(v) or not 1 <= v.ndim <= 2:
             raise wrong("dot", "takes matrices, and vectors beside a sparse matrix", x, y)
     if is_sparse(x) and is_sparse(y):
-        found = _times_sparse(agreeing("dot", "inner extents", x, (extents(x)[1], extents(y)[0])), y)
-        return found if x.format == "csr" else to_format(found, "csc")
+        return _times_sparse(agreeing("dot", "inner extents", x, (extents(x)[1], extents(y)[0])), y)
     if is_sparse(x):
         return _times_dense(agreeing("dot", "inner extents", x, (extents(x)[1], y.shape[0])), y)
     x = dimshuffle(x, (1, 0)) if x.ndim == 2 else x
@@ -185,7 +185,7 @@ def get_item(x: SparseVariable, key: Any) -> Any:
         n = picked.shape[0]  # type: ignore[index, attr-defined]
         ones = zeros((n,), x.dtype) + 1  # type: ignore[operator]
         chooser = csm("csr", ones, picked, arange(n + 1), concatenate([n[None], shape[0][None]]))
-        return _times_sparse(chooser, x) if x.format == "csr" else to_format(_times_sparse(chooser, x), "csc")
+        return to_format(_times_sparse(chooser, x), x.format)
     raise errors.NotSupported(errors.message("getitem", "this index of a sparse matrix isn't supported", (repr(key),), caller(),
                                              "an element, slices of step 1, a row or a list of rows can be taken"))
 

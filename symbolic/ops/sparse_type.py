@@ -103,7 +103,8 @@ class SparseType:
         data = value.data
         if data.dtype != self.dtype:
             data = TensorType(self.dtype, (None,)).filter(data, strict, allow_downcast)
-        return [data, value.indices.astype("int32", copy=False), value.indptr.astype("int32", copy=False),
+        stored = value.indptr[-1]  # the vectors may be longer
+        return [data[:stored], value.indices[:stored].astype("int32", copy=False), value.indptr.astype("int32", copy=False),
                 np.array(value.shape, "int64")]
 
     def matrix(self, parts: Sequence[np.ndarray]) -> Any:

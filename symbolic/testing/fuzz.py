@@ -41,6 +41,8 @@ SIGNS = {"copysign": "ROWS['copysign']({0}, T.switch(T.isnan({1}), 1, {1}))"}
 ZEROS = ("gammaln", "psi")
 #: what a BLAS computes: some of its kernels leave out what is multiplied by zero, so that an infinity or nan is or isn't seen
 PRODUCTS = ("dot", "batched_dot", "tensordot")
+#: logarithms of sums of exponentials, which are near 1 where the logarithm is near 0: they move by some last places of 1
+OF_ONE = ("logsoftmax", "crossentropy")
 #: units in the last place by which results are disturbed
 NOISE = 16.0
 RUNS = 5
@@ -354,7 +356,8 @@ def disturbed(outputs: Sequence[Variable], values: dict[Variable, np.ndarray], r
                 if a.dtype.kind in "fc":
                     eps = NOISE * float(np.finfo(a.dtype).eps) if run else 0.0
                     noise = rng.uniform(-1, 1, a.shape) + (1j * rng.uniform(-1, 1, a.shape) if a.dtype.kind == "c" else 0)
-                    a = (a * (1 + side * eps * noise).astype(a.dtype)).astype(a.dtype)
+                    moved = (side * eps * noise).astype(a.dtype)
+                    a = (a * (1 + moved) + (moved if str(node.op).partition("{")[0] in OF_ONE else 0)).astype(a.dtype)
                     if run % 2 and str(node.op) in PRODUCTS:
                         a = np.where(a == 0, -a, a)
                 if a.dtype.kind == "c":

@@ -110,12 +110,12 @@ def test_indexing_and_diagonals():
     c = sparse.csc_dmatrix("c")
     a = drawn((6, 5), seed=4)
     for mode in MODES:
-        f = symbolic.function([x, c, i, j], [x[i, j], x[-1, 2], x[1:4, 2:], x[i:, :j], c[1:-1], x[i], x[[3, 0, 3]], c[[1, 1]],
+        f = symbolic.function([x, c, i, j], [x[i, j], x[-1, 2], x[1:4, 2:], x[i:, :j], c[1:-1], x[i], x[[3, 0, -3]], c[[1, 1]],
                                              sparse.diag(x),
                                              sparse.square_diagonal(x.data)], mode=mode)
         A = a.toarray()
         r = f(a, a.tocsc(), 2, 3)
-        for got, want in zip(r, [A[2, 3], A[-1, 2], A[1:4, 2:], A[2:, :3], A[1:-1], A[2:3], A[[3, 0, 3]], A[[1, 1]], np.diag(A),
+        for got, want in zip(r, [A[2, 3], A[-1, 2], A[1:4, 2:], A[2:, :3], A[1:-1], A[2:3], A[[3, 0, -3]], A[[1, 1]], np.diag(A),
                                  np.diag(a.data)], strict=True):
             same(got, want)
         with pytest.raises(IndexError, match="isn't between 0 and 6"):
@@ -275,16 +275,24 @@ def test_parts_that_make_no_matrix_are_told(mode):
             with pytest.raises(errors.GraphError, match="row or column 0 of the sparse matrix don't rise"):
                 f(*good, other)
         else:
-            np.testing.assert_array_equal(getattr(f(*good, other), "toarray", lambda f=f: f(*good, other))(), wanted[name])
-        got = ordered(*good, other)
-        np.testing.assert_array_equal(got.toarray() if ss.issparse(got) else got, wanted[name])
-        for wrong, error in ((([1.0, 2, 3], [0, 3, 1], [0, 2, 3]), errors.IndexOutOfBounds),
-                             (([1.0, 2, 3], [0, -1, 1], [0, 2, 3]), errors.IndexOutOfBounds),
-                             (([1.0, 2, 3], [0, 2, 1], [0, 4, 3]), errors.ShapeError),
-                             (([1.0, 2, 3], [0, 2, 1], [0, 2, 2]), errors.ShapeError),
-                             (([1.0, 2, 3], [0, 2, 1], [1, 2, 3]), errors.ShapeError)):
-            with pytest.raises(error):
-                f(np.array(wrong[0]), np.array(wrong[1], "int32"), np.array(wrong[2], "int32"), other)
+            same(f(*good, other), wanted[name])
+        same(ordered(*good, other), wanted[name])
+        for at, starts, error, text in (
+                ([0, 3, 1], [0, 2, 3], errors.IndexOutOfBounds, "index 3 of an element .* isn't between 0 and 3"),
+                ([0, -1, 1], [0, 2, 3], errors.IndexOutOfBounds, "index -1 of an element .* isn't between 0 and 3"),
+                ([0, 2, 1], [0, 4, 3], errors.ShapeError, "index pointer 1 of the sparse matrix is 4: .* number of elements, 3"),
+                ([0, 2, 1], [0, 3, 2], errors.ShapeError, "index pointer 2 of the sparse matrix is 2"),
+                ([0, 2, 1], [0, 2, 2], errors.ShapeError, "index pointer 2 of the sparse matrix is 2: .* number of elements, 3"),
+                ([0, 2, 1], [1, 2, 3], errors.ShapeError, "index pointer 0 of the sparse matrix is 1"),
+                ([0, 2, 1], [], errors.ShapeError, "one more than its rows .* got 0")):
+            with pytest.raises(error, match=text):
+                f(good[0], np.array(at, "int32"), np.array(starts, "int32"), other)
+        if name in ("product", "dense"):
+            with pytest.raises(errors.ShapeError, match="a sparse matrix has 2 elements, but 3 indices"):
+                f(good[0][:2], good[1], good[2], other)
+        if name in ("add", "mul"):
+            with pytest.raises(errors.ShapeError, match="extents 3 and 2 differ"):
+                f(good[0], good[1], np.array([0, 1, 2, 3], "int32"), other)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -305,3 +313,20 @@ def test_second_derivatives_of_a_sparse_product(mode):
     g = symbolic.function([a, b], [wanted, wa, wb, *T.grad(T.sum(wa * T.sin(a)) + T.sum(wb * b), [a, b])], mode="FAST_COMPILE")
     for got, want in zip(f(A.data, B.data), g(A.data, B.data), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-13)
+
+
+def test_a_row_that_is_not_there():
+    x, rows = sparse.csr_dmatrix("x"), T.lvector("rows")
+    for mode in MODES:
+        f = symbolic.function([x, rows], x[rows], mode=mode)
+        with pytest.raises(IndexError, match="getitem: index.* 6 "):
+            f(drawn((6, 5)), [0, 6])
+
+
+@pytest.mark.slow
+def test_more_elements_than_positions_are_told():
+    """2,500,000,000 of them, counted and never stored."""
+    x, y = sparse.csr_dmatrix("x"), sparse.csr_dmatrix("y")
+    column = ss.csr_matrix(np.ones((50_000, 1)))
+    with pytest.raises(errors.NotSupported, match="the result has 2500000000 elements"):
+        symbolic.function([x, y], sparse.true_dot(x, y))(column, column.T.tocsr())

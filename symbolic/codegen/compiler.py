@@ -70,7 +70,8 @@ _FAULTS = (
     # GCC 12 lays out 16 bytes of partial sums (`omp simd reduction`) in the red zone as if nothing needed alignment, where it
     # reaches them through a register, and stores to them as if they were aligned
     "-mno-red-zone",
-    # and makes a choice between two float16 of these instructions which its assembler refuses; no loop of ours is faster by them
+    # and makes a choice between two float16 of these instructions which its assembler refuses; no loop of ours is faster by
+    # them. Older ones don't know the option, nor these instructions
     "-mno-avx512fp16",
 )
 _ISA = ("avx512f", "avx2", "avx", "sse4_2", "sve", "asimd", "neon")  # most capable first
@@ -328,7 +329,7 @@ def _examine(command: tuple[str, ...], cpu: str) -> Compiler | None:
             native=next((n for n in native if works("int main(void) { return 0; }", n)), ""),
             waits=kind != "zig" and os.path.exists("/dev/stdin") and waits(),
             linker=link if alone else (), runtime=runtime if alone else (),
-            mended=tuple(option for option in faults if works("int main(void) { return 0; }", option)))
+            mended=faults if works("int main(void) { return 0; }", *faults) else faults[:1])
 
 
 def _runtime(command: tuple[str, ...], openmp: bool) -> tuple[str, ...]:

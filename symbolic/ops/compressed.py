@@ -19,7 +19,7 @@ OUTSIDE = "index {0} of an element of the sparse matrix isn't between 0 and {1},
 POINTERS = "index pointer {0} of the sparse matrix is {1}: pointers rise, from 0 to the number of elements, {2}"
 _UNSORTED = ("the indices of row or column {0} of the sparse matrix don't rise\n"
              "hint: sparse.ensure_sorted_indices(x) sorts them")
-_TOO_MANY = "the result has {0} elements: positions in sparse matrices are int32"
+_TOO_MANY = "the result has {0} elements: positions in sparse matrices are int32\nhint: compute some of its rows at a time"
 FAILURES: tuple[tuple[type[Exception], str], ...] = ((errors.IndexOutOfBounds, OUTSIDE), (errors.ShapeError, POINTERS))
 _VECTOR, _PLACES = TensorType("int32", (None,)), TensorType("int64", (None,))
 
@@ -53,6 +53,13 @@ def beside(data: int, indices: int) -> Check:
 def outer_of(indptr: np.ndarray) -> np.ndarray:
     """Return the row of each element."""
     return np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+
+
+def terms(xi: np.ndarray, yp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the elements p of x and q of y of which a product x y adds up ``x[p] * y[q]``."""
+    lengths = np.diff(yp)[xi]
+    p = np.repeat(np.arange(len(xi)), lengths)
+    return p, np.arange(len(p)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + yp[xi][p]
 
 
 class _Structure(Op):
@@ -126,18 +133,17 @@ class _OfTwo(_Structure):
 
     def _found(self, xi: np.ndarray, xp: np.ndarray, yi: np.ndarray, yp: np.ndarray, inner: np.ndarray
                ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the places of the results and of the operands, as one number each: row times inner extent plus index."""
+        """Return the places of the results, and of the operands unless they are multiplied, as one number each: row times inner
+        extent plus index.
+        """
         m = int(inner)
         verify(xi, xp, len(yp) - 1 if self.kind == "product" else m)
         verify(yi, yp, m)
         rows, columns = outer_of(xp), outer_of(yp)
         xi, yi = xi.astype("int64"), yi.astype("int64")
         if self.kind == "product":
-            lengths = np.diff(yp)[xi]
-            element = np.repeat(np.arange(len(xi)), lengths)
-            within = np.arange(len(element)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-            none = np.zeros(0, "int64")
-            return np.unique(rows[element] * m + yi[yp[xi][element] + within]), none, none
+            p, q = terms(xi, yp)
+            return np.unique(rows[p] * m + yi[q]), xi, yi
         keys = []
         for outer, at in ((rows, xi), (columns, yi)):
             keys.append(outer * m + at)
@@ -162,6 +168,8 @@ class Starts(_OfTwo):
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         key, _, _ = self._found(*arrays)
+        if len(key) > np.iinfo("int32").max:
+            raise errors.NotSupported(_TOO_MANY.format(len(key)))
         counts = np.bincount(key // max(int(arrays[4]), 1), minlength=len(arrays[1]) - 1)
         return (np.concatenate([[0], np.cumsum(counts)]).astype("int32"),)
 

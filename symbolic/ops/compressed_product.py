@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from symbolic.graph import Apply, Op, Variable
-from symbolic.ops.compressed import FAILURES, beside, outer_of, pointed, verify
+from symbolic.ops.compressed import FAILURES, beside, outer_of, pointed, terms, verify
 from symbolic.ops.elementwise import match_dtype
 from symbolic.ops.functions import conj
 from symbolic.scalar import Check, Expr, binary, dim
@@ -60,9 +60,7 @@ class CompressedProduct(Op):
         m = int(inner)
         for indices, pointers, extent in ((xi, xp, len(yp) - 1), (yi, yp, m), (zi, zp, m)):
             verify(indices, pointers, extent)
-        lengths = np.diff(yp)[xi]
-        p = np.repeat(np.arange(len(xi)), lengths)
-        q = np.arange(len(p)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + yp[xi][p]
+        p, q = terms(xi, yp)
         places = outer_of(zp).astype("int64") * m + zi
         r = np.searchsorted(places, outer_of(xp)[p].astype("int64") * m + yi[q])
         at = {"x": p, "y": q, "z": r}

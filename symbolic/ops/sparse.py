@@ -20,6 +20,7 @@ from symbolic.ops.sparse_parts import (
     as_sparse,
     chosen,
     extents,
+    inner_extent,
     is_sparse,
     like,
     of_keys,
@@ -129,7 +130,7 @@ def to_format(x: Any, format: str) -> SparseVariable:
     x = as_sparse(x)
     if x.format == format:
         return x
-    indices, indptr, order = Transposed()(x.indices, x.indptr, extents(x)[x.format == "csr"])
+    indices, indptr, order = Transposed()(x.indices, x.indptr, inner_extent(x))
     return csm(format, getitem(x.data, order), indices, indptr, x.shape)
 
 
@@ -201,7 +202,7 @@ def _added(x: SparseVariable, y: SparseVariable, minus: bool) -> SparseVariable:
 
 def _places_of(kind: str, x: SparseVariable, y: SparseVariable) -> tuple[Variable, Variable, Variable, Variable]:
     """Return indices and pointers of a result, and the places that :class:`Places` gives."""
-    structure = x.indices, x.indptr, y.indices, y.indptr, extents(x)[x.format == "csr"]
+    structure = x.indices, x.indptr, y.indices, y.indptr, inner_extent(x)
     indptr = Starts(kind)(*structure)
     indices, of_x, of_y = Places(kind)(*structure, indptr, cast_to(indptr[-1], "int64"))
     return indices, indptr, of_x, of_y

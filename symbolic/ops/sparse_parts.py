@@ -121,26 +121,24 @@ def extents(x: SparseVariable) -> tuple[Variable, Variable]:
     return x.shape[0], x.shape[1]  # type: ignore[index]
 
 
+def inner_extent(x: SparseVariable) -> Variable:
+    """Return the number of columns (csr) or rows (csc): indices are below it."""
+    n, m = extents(x)
+    return m if x.format == "csr" else n
+
+
 def of_places(format: str, rows: Variable, columns: Variable, data: Variable, shape: Sequence[Any]) -> SparseVariable:
     """Return the matrix of elements in any order; those at one place are added up."""
     n, m = (as_tensor_variable(e) for e in shape)
-    inner_extent = m if format == "csr" else n
-    key, values = sorted_by_place(format, rows, columns, data, inner_extent)
+    unsorted = rows * m + columns if format == "csr" else columns * n + rows  # type: ignore[operator]
+    order = argsort(unsorted, kind="stable")
+    key, values = getitem(unsorted, order), getitem(data, order)
     before = concatenate([np.array([-1]), key])[:-1]  # type: ignore[index]
     new = f.neq(key, before)
     where = cumsum(cast_to(new, "int64")) - 1  # type: ignore[operator]
     count = total(cast_to(new, "int64"))
     kept = getitem(key, nonzero(new)[0])
     return of_keys(format, kept, spread(where, values, count), (n, m))
-
-
-def sorted_by_place(format: str, rows: Variable, columns: Variable, data: Variable, inner_extent: Variable
-                    ) -> tuple[Variable, Variable]:
-    """Return a number for the place of each element, in rising order, and the elements."""
-    outer, inner = (rows, columns) if format == "csr" else (columns, rows)
-    key = outer * inner_extent + inner  # type: ignore[operator]
-    order = argsort(key, kind="stable")
-    return getitem(key, order), getitem(data, order)
 
 
 def of_keys(format: str, key: Variable, data: Variable, shape: Sequence[Any]) -> SparseVariable:

@@ -161,8 +161,7 @@ def get_item(x: SparseVariable, key: Any) -> Any:
     shape = extents(x)
     scalars = [not isinstance(k, (slice, list)) and as_tensor_variable(k).ndim == 0 for k in key]
     if all(scalars):
-        i, j = (InRange("getitem: index")(cast_to(f.switch(f.lt(k, 0), as_tensor_variable(k) + n, k), "int64"), n)
-                for k, n in zip(key, shape, strict=True))
+        i, j = (_counted(k, n) for k, n in zip(key, shape, strict=True))
         return total(f.switch(f.and_(f.eq(rows, i), f.eq(columns, j)), x.data, cast_to(as_tensor_variable(0), x.dtype)))
     if isinstance(key[0], slice) and isinstance(key[1], slice):
         bounds = [_bounds(k, n, x) for k, n in zip(key, shape, strict=True)]
@@ -181,13 +180,18 @@ def get_item(x: SparseVariable, key: Any) -> Any:
         i = f.switch(f.lt(i, 0), i + shape[0], i)
         return get_item(x, (slice(i, i + 1), key[1]))
     if isinstance(key[1], slice) and key[1] == slice(None) and not scalars[0]:
-        picked = as_tensor_variable(key[0])
+        picked = _counted(key[0], shape[0])
         n = picked.shape[0]  # type: ignore[index, attr-defined]
         ones = zeros((n,), x.dtype) + 1  # type: ignore[operator]
         chooser = csm("csr", ones, picked, arange(n + 1), concatenate([n[None], shape[0][None]]))
         return to_format(_times_sparse(chooser, x), x.format)
     raise errors.NotSupported(errors.message("getitem", "this index of a sparse matrix isn't supported", (repr(key),), caller(),
                                              "an element, slices of step 1, a row or a list of rows can be taken"))
+
+
+def _counted(k: Any, n: Variable) -> Variable:
+    """Return indices of an axis of extent `n`, negative ones counted from its end, once they are seen to be within it."""
+    return InRange("getitem: index")(cast_to(f.switch(f.lt(k, 0), as_tensor_variable(k) + n, k), "int64"), n)
 
 
 def _bounds(k: slice, n: Variable, x: SparseVariable) -> tuple[Variable, Variable]:

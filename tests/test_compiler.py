@@ -206,3 +206,27 @@ def test_what_killed_processes_left_is_removed_after_a_day(tmp_path):
     os.utime(old, (then, then))
     build(c.find_compiler(), ["int one(void) { return 1; }"], ["one"], tmp_path)
     assert not old.exists() and young.exists()
+
+
+@pytest.mark.skipif(c.find_compiler() is None, reason="no C compiler")
+def test_programs_compile_without_warnings(tmp_path):
+    """Steps that are handed operands (loops, branches, Python, templates of ops), and the templates themselves."""
+    from_dense = symbolic.sparse.csr_from_dense
+    x, n, t = T.dmatrix("x"), T.lvector("n"), T.tensor4("t", dtype="float32")
+    s, u = from_dense(x), from_dense(x * 2)
+    product = symbolic.sparse.true_dot(s, u)
+    looped, _ = symbolic.scan(lambda a, b: T.tanh(T.dot(x, b) + a), sequences=x, outputs_info=x[0])
+    outputs = {
+        "sparse": [(s + u).data, (s * u).data, product.data, s.tocsc().data, symbolic.sparse.dot(s, x[0]),
+                   *T.grad(product.data.sum(), [s.data, u.data])],
+        "sorts": [T.sort(x, 1), T.argsort(x, 0), T.topk(x, 2), T.cumsum(x, 0), T.repeat(x, n[:x.shape[0]], 0),
+                  T.searchsorted(x[0], x)],
+        "algebra": [T.slinalg.cholesky(x), T.slinalg.solve(x, x), T.nlinalg.svd(x)[1], T.nlinalg.eigh(x)[0], T.nlinalg.det(x)],
+        "images": [T.nnet.conv2d(t, t), T.signal.pool.pool_2d(t, (2, 2), ignore_border=True),
+                   T.grad(T.nnet.conv2d(t, t, border_mode="half").sum(), t)],
+        "loops": [looped, T.grad(looped.sum(), x), symbolic.ifelse(n[0] > 0, T.exp(x), T.dot(x, x))],
+    }
+    with symbolic.config.change_flags(cflags="-Werror", cache_dir=str(tmp_path)):
+        for made in outputs.values():
+            f = symbolic.function([x, n, t], made, on_unused_input="ignore")
+            assert "-Werror" in f.program.loaded.manifest["flags"]

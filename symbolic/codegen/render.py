@@ -107,16 +107,20 @@ class Renderer:
         roots = list(roots)
         uses: Counter[Expr] = Counter()
         order = toposort(roots)
-        for n in order:
-            uses.update(n.args)
+        read = set(roots)  # what stands below a name isn't read here
+        for n in reversed(order):
+            if n in read and n not in names:
+                read.update(n.args)
+                uses.update(n.args)
+        order = [n for n in order if n in read]
         movable: dict[Expr, bool] = {}
         for n in order:
-            movable[n] = all(movable[a] for a in n.args) and (n.op != "sym" or n.arg in bound)
+            movable[n] = n in names or all(movable[a] for a in n.args) and (n.op != "sym" or n.arg in bound)
             if n.op == "load" and (n.arg in self.written or n.arg in self.blocks) and hoisting:
                 movable[n] = False
         parents: dict[Expr, list[Expr]] = {}
         for n in order:
-            for a in n.args:
+            for a in n.args if n not in names else ():
                 parents.setdefault(a, []).append(n)
         for n in order:
             if n in names or not n.args or not movable[n] or (n in roots and not hoisting and uses[n] == 0):

@@ -102,8 +102,9 @@ class LoopWriter(Writer):
         used = self._used([*head, *self.packed.lines, *body])
         each = [line for line in used if line in self.each]
         outside = [line for line in used if line not in self.each]
-        before = [*self._named_extents(), *outside, *head, *self.hoisted, *self.packed.lines]
-        self.lines = self._function(before, [*each, *body], carried)
+        before = [*outside, *head, *self.hoisted, *self.packed.lines]
+        lines = [*before, *each, *body, *(line for parts in carried for part in parts for line in part)]
+        self.lines = self._function([*self._named_extents(lines), *before], [*each, *body], carried)
 
     def _function(self, before: list[str], body: list[str], carried: list[tuple[list[str], list[str], list[str]]]
                   ) -> list[str]:
@@ -173,14 +174,9 @@ class LoopWriter(Writer):
         self.each.append(line)
         self.leaves[f"p{d.id}"] = line
 
-    def _named_extents(self) -> list[str]:
-        lines = []
-        first, last = self.carries, self.carries + self.loop.sequences
-        for k, axes in sorted(self.extents.items()):
-            more = int(first <= k < last)  # along a sequence itself goes the loop
-            names = ", ".join(f"n{k}_{a} = in[{k}].shape[{a + more}]" for a in sorted(axes))
-            lines.append(f"const int64_t {names}; /* extents of {comment(self.defs[k])} */")
-        return lines
+    def _axis(self, k: int, a: int) -> int:
+        # along a sequence itself goes the loop
+        return a + int(self.carries <= k < self.carries + self.loop.sequences)
 
     def _fail(self, condition: str, detail: list[str], failure: Failure) -> None:
         # without a step nothing is wrong

@@ -136,7 +136,7 @@ class Writer:
         head, self.lines = self.lines, []
         self._steps()
         rest = [*self.declared, *head, *self.memory, *self.lines]
-        self.lines = [*self._named_extents(), *self._used(rest), *rest]
+        self.lines = [*self._named_extents(rest), *self._used(rest), *rest]
 
     def _steps(self) -> None:
         for step in self.fusion.steps:
@@ -214,12 +214,19 @@ class Writer:
         self.unit.constants.append(d.variable.data)  # type: ignore[union-attr]
         return len(self.unit.constants) - 1
 
-    def _named_extents(self) -> list[str]:
-        lines = []
+    def _named_extents(self, lines: Sequence[str]) -> list[str]:
+        """Return the declarations of the extents of inputs that `lines` name."""
+        used = set(re.findall(r"\bn\d+_\d+\b", "\n".join(lines)))
+        found = []
         for k, axes in sorted(self.extents.items()):
-            names = ", ".join(f"n{k}_{a} = in[{k}].shape[{a}]" for a in sorted(axes))
-            lines.append(f"const int64_t {names}; /* extents of {comment(self.defs[k])} */")
-        return lines
+            named = [f"n{k}_{a} = in[{k}].shape[{self._axis(k, a)}]" for a in sorted(axes) if f"n{k}_{a}" in used]
+            if named:
+                found.append(f"const int64_t {', '.join(named)}; /* extents of {comment(self.defs[k])} */")
+        return found
+
+    def _axis(self, k: int, a: int) -> int:
+        """Return the axis of what is handed in as input `k` that is its axis `a`."""
+        return a
 
     def _guards(self) -> None:
         rest = []
@@ -431,7 +438,7 @@ class Writer:
         """Return the lines that hand the operands from `first` on to a step, and what they are called."""
         operands = [self.defs[k] for k in d.inputs[first:]]
         shapes = [", ".join(self.host(e) for e in o.extents) for o in operands]
-        given = [f"{{p{o.id}, " + (f"(const int64_t[]){{{text}}}}}" if text else "0}")
+        given = [f"{{(void *)p{o.id}, " + (f"(const int64_t[]){{{text}}}}}" if text else "0}")
                  for o, text in zip(operands, shapes, strict=True)]
         return (broken(f"    const symbolic_array {name}[] = {{", given, "};"), name) if given else ([], "0")
 
